@@ -1,0 +1,244 @@
+//! What tests do with a cluster as outsiders: create topics, fill them, read them back, ask for offsets.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
+use rdkafka::client::DefaultClientContext;
+use rdkafka::config::ClientConfig;
+use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::error::{KafkaError, KafkaResult};
+use rdkafka::message::{BorrowedMessage, Headers, Message};
+use rdkafka::{Offset, TopicPartitionList};
+use uuid::Uuid;
+
+use super::node::NodeId;
+use super::record::{Received, TestRecord};
+use super::transaction::{OpenTransaction, Writer};
+use super::wait::{await_some, await_until};
+
+const ANSWER_LIMIT: Duration = Duration::from_secs(30);
+const READ_LIMIT: Duration = Duration::from_secs(60);
+
+/// Which records a reader sees.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Isolation {
+    ReadCommitted,
+    ReadUncommitted,
+}
+
+/// `name` with a suffix that no other call has returned, for topics, groups and applications.
+pub(crate) fn unique(name: &str) -> String {
+    let id = Uuid::new_v4().simple().to_string();
+    format!("{name}-{}", id.split_at(12).0)
+}
+
+/// A user of the cluster at `bootstrap`. Cheap: connections are made by each call and closed by its end.
+#[derive(Clone, Debug)]
+pub(crate) struct Client {
+    bootstrap: String,
+}
+
+impl Client {
+    pub(crate) fn new(bootstrap: &str) -> Client {
+        Client { bootstrap: bootstrap.to_owned() }
+    }
+
+    pub(crate) fn bootstrap(&self) -> &str {
+        &self.bootstrap
+    }
+
+    /// The configuration with which every client of the tests begins.
+    pub(crate) fn config(&self) -> ClientConfig {
+        let mut config = ClientConfig::new();
+        config.set("bootstrap.servers", &self.bootstrap).set("reconnect.backoff.max.ms", "500");
+        config
+    }
+
+    /// The brokers that are members of the cluster now.
+    ///
+    /// # Errors
+    /// When no broker answers.
+    pub(crate) fn brokers(&self) -> KafkaResult<Vec<NodeId>> {
+        let metadata = self.consumer(Isolation::ReadUncommitted).fetch_metadata(None, Duration::from_secs(2))?;
+        Ok(metadata.brokers().iter().map(|broker| NodeId(broker.id())).collect())
+    }
+
+    /// Creates a topic with the cluster's own replication and returns when each partition has a leader.
+    pub(crate) fn create_topic(&self, name: &str, partitions: i32) {
+        self.create_topic_with(name, partitions, &[]);
+    }
+
+    pub(crate) fn create_topic_with(&self, name: &str, partitions: i32, config: &[(&str, &str)]) {
+        let admin: AdminClient<DefaultClientContext> = self.config().create().expect("the configuration is valid");
+        let topic = NewTopic { name, num_partitions: partitions, replication: TopicReplication::Fixed(-1), config: config.to_vec() };
+        let options = AdminOptions::new().operation_timeout(Some(ANSWER_LIMIT)).request_timeout(Some(ANSWER_LIMIT));
+        let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a bare runtime needs nothing");
+        let created = runtime.block_on(admin.create_topics([&topic], &options)).expect("the cluster answers");
+        assert!(created.iter().all(Result::is_ok), "{name} cannot be created: {created:?}");
+        let expected = usize::try_from(partitions).expect("a number of partitions is positive");
+        await_until(ANSWER_LIMIT, &format!("{name} has {partitions} led partitions"), || {
+            self.leaders(name).is_some_and(|leaders| leaders.len() == expected)
+        });
+    }
+
+    /// Writes records and returns when every one is acknowledged. Unset partitions are chosen as Java does.
+    pub(crate) fn produce(&self, topic: &str, records: &[TestRecord]) {
+        Writer::new(self.config()).write(topic, records);
+    }
+
+    /// Writes records in a transaction and aborts it: only readers of the uncommitted see them.
+    pub(crate) fn produce_aborted(&self, topic: &str, records: &[TestRecord]) {
+        let transaction = self.begin_transaction();
+        transaction.write(topic, records);
+        transaction.abort();
+    }
+
+    /// Begins a transaction of a new transactional id.
+    pub(crate) fn begin_transaction(&self) -> OpenTransaction {
+        OpenTransaction::begin(self.config(), &unique("transaction"))
+    }
+
+    /// All records up to the end that the topic has now, in the order of partition and offset.
+    ///
+    /// Under [`Isolation::ReadCommitted`] it first awaits that every transaction begun before is decided, because a
+    /// committed one becomes readable only some milliseconds after its commit has returned.
+    pub(crate) fn read_all(&self, topic: &str, isolation: Isolation) -> Vec<Received> {
+        let ends = self.end_offsets(topic);
+        let consumer = self.consumer(isolation);
+        await_until(READ_LIMIT, &format!("every transaction on {topic} is decided"), || {
+            ends.iter().all(|&(partition, end)| watermarks(&consumer, topic, partition).1 >= end)
+        });
+        read_to(&consumer, topic, &ends)
+    }
+
+    /// The committed records below the first undecided transaction, without waiting for its decision.
+    pub(crate) fn read_decided(&self, topic: &str) -> Vec<Received> {
+        let consumer = self.consumer(Isolation::ReadCommitted);
+        let ends: Vec<_> =
+            self.partitions(topic).into_iter().map(|p| (p, watermarks(&consumer, topic, p).1)).collect();
+        read_to(&consumer, topic, &ends)
+    }
+
+    /// The end of each partition's log, transaction markers included.
+    pub(crate) fn end_offsets(&self, topic: &str) -> Vec<(i32, i64)> {
+        let consumer = self.consumer(Isolation::ReadUncommitted);
+        self.partitions(topic).into_iter().map(|p| (p, watermarks(&consumer, topic, p).1)).collect()
+    }
+
+    /// The offsets that `group` has committed for `topic`; partitions without a commit are left out.
+    pub(crate) fn committed(&self, group: &str, topic: &str) -> Vec<(i32, i64)> {
+        let mut config = self.config();
+        let consumer: BaseConsumer = config.set("group.id", group).create().expect("the configuration is valid");
+        let mut asked = TopicPartitionList::new();
+        for partition in self.partitions(topic) {
+            asked.add_partition(topic, partition);
+        }
+        let answer = consumer.committed_offsets(asked, ANSWER_LIMIT).expect("the group's coordinator answers");
+        let offset = |offset| if let Offset::Offset(offset) = offset { Some(offset) } else { None };
+        answer.elements().iter().filter_map(|at| Some((at.partition(), offset(at.offset())?))).collect()
+    }
+
+    /// The broker that leads a partition now.
+    pub(crate) fn leader(&self, topic: &str, partition: i32) -> NodeId {
+        await_some(ANSWER_LIMIT, &format!("{topic}-{partition} has a leader"), || {
+            self.leaders(topic)?.into_iter().find(|(p, _)| *p == partition).map(|(_, leader)| leader)
+        })
+    }
+
+    /// Each partition and its leader; `None` while the topic or a leader is unknown.
+    fn leaders(&self, topic: &str) -> Option<Vec<(i32, NodeId)>> {
+        let metadata = self.consumer(Isolation::ReadUncommitted).fetch_metadata(Some(topic), ANSWER_LIMIT).ok()?;
+        let topic = metadata.topics().first().filter(|topic| topic.error().is_none())?;
+        let led = |leader: i32| (leader >= 0).then_some(NodeId(leader));
+        topic.partitions().iter().map(|p| Some((p.id(), led(p.leader())?))).collect()
+    }
+
+    fn partitions(&self, topic: &str) -> Vec<i32> {
+        let leaders = await_some(ANSWER_LIMIT, &format!("{topic} exists and has leaders"), || {
+            self.leaders(topic).filter(|leaders| !leaders.is_empty())
+        });
+        let partitions: BTreeSet<i32> = leaders.into_iter().map(|(partition, _)| partition).collect();
+        partitions.into_iter().collect()
+    }
+
+    fn consumer(&self, isolation: Isolation) -> BaseConsumer {
+        let level = match isolation {
+            Isolation::ReadCommitted => "read_committed",
+            Isolation::ReadUncommitted => "read_uncommitted",
+        };
+        let mut config = self.config();
+        config
+            // Asked for by librdkafka even though nothing joins or commits.
+            .set("group.id", unique("reader"))
+            .set("enable.auto.commit", "false")
+            .set("enable.partition.eof", "true")
+            .set("fetch.wait.max.ms", "20")
+            .set("isolation.level", level);
+        config.create().expect("the configuration is valid")
+    }
+}
+
+/// The first and the next offset of a partition; the next readable one for a reader of the committed.
+fn watermarks(consumer: &BaseConsumer, topic: &str, partition: i32) -> (i64, i64) {
+    consumer
+        .fetch_watermarks(topic, partition, ANSWER_LIMIT)
+        .unwrap_or_else(|error| panic!("{topic}-{partition} does not tell its offsets: {error}"))
+}
+
+/// Reads each partition from its beginning to the end given, which the log must have reached.
+fn read_to(consumer: &BaseConsumer, topic: &str, ends: &[(i32, i64)]) -> Vec<Received> {
+    let mut unfinished: BTreeSet<i32> = BTreeSet::new();
+    let mut assignment = TopicPartitionList::new();
+    for &(partition, end) in ends {
+        if watermarks(consumer, topic, partition).0 < end {
+            unfinished.insert(partition);
+            assignment.add_partition_offset(topic, partition, Offset::Beginning).expect("the offset is valid");
+        }
+    }
+    consumer.assign(&assignment).expect("the partitions exist");
+    let end_of = |partition| ends.iter().find(|(p, _)| *p == partition).map_or(0, |(_, end)| *end);
+    let mut found = vec![];
+    await_until(READ_LIMIT, &format!("{topic} is read to {ends:?}"), || {
+        // The last offsets may be markers, which are never delivered: then the end of the partition is reported.
+        while let Some(polled) = consumer.poll(Duration::from_millis(if unfinished.is_empty() { 0 } else { 100 })) {
+            match polled {
+                Ok(message) => {
+                    let (partition, offset) = (message.partition(), message.offset());
+                    if offset + 1 >= end_of(partition) {
+                        unfinished.remove(&partition);
+                    }
+                    if offset < end_of(partition) {
+                        found.push(received(&message));
+                    }
+                }
+                Err(KafkaError::PartitionEOF(partition)) => {
+                    unfinished.remove(&partition);
+                }
+                // A broker that dies or moves its partitions is no reason to stop.
+                Err(KafkaError::MessageConsumption(_)) => {}
+                Err(error) => panic!("{topic} cannot be read: {error}"),
+            }
+            if unfinished.is_empty() {
+                break;
+            }
+        }
+        unfinished.is_empty()
+    });
+    found.sort_by_key(|record: &Received| (record.partition, record.offset));
+    found
+}
+
+fn received(message: &BorrowedMessage<'_>) -> Received {
+    let headers = message.headers().map(|headers| {
+        headers.iter().map(|header| (header.key.to_owned(), header.value.unwrap_or_default().to_vec())).collect()
+    });
+    Received {
+        partition: message.partition(),
+        offset: message.offset(),
+        timestamp: message.timestamp().to_millis(),
+        key: message.key().map(<[u8]>::to_vec),
+        value: message.payload().map(<[u8]>::to_vec),
+        headers: headers.unwrap_or_default(),
+    }
+}

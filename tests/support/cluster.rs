@@ -1,0 +1,141 @@
+//! A Kafka cluster of JVM processes, in one of two shapes, whose nodes can be killed one by one.
+
+use std::path::Path;
+
+use super::client::Client;
+use super::node::{Node, NodeId, Role};
+use super::ports::free_port;
+use super::settings::settings;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Shape {
+    /// One server, broker and controller at once, with one replica of everything.
+    Single,
+    /// Three controllers and three brokers; three replicas, two of them in sync.
+    ThreePlusThree,
+}
+
+impl Shape {
+    fn nodes(self) -> Vec<(NodeId, Role)> {
+        match self {
+            Shape::Single => vec![(NodeId(1), Role::Both)],
+            Shape::ThreePlusThree => (1..=3)
+                .map(|n| (NodeId(n), Role::Controller))
+                .chain((11..=13).map(|n| (NodeId(n), Role::Broker)))
+                .collect(),
+        }
+    }
+}
+
+/// A running cluster; dropping it kills every node.
+pub(crate) struct Cluster {
+    bootstrap: String,
+    nodes: Vec<Node>,
+}
+
+impl Cluster {
+    /// Starts a cluster that keeps its data and logs in `dir`, and returns when every broker serves.
+    pub(crate) fn start(shape: Shape, dir: &Path) -> Cluster {
+        struct Place {
+            id: NodeId,
+            role: Role,
+            /// Of clients; unused by a controller.
+            client: u16,
+            /// Of the quorum; unused by a broker.
+            quorum: u16,
+        }
+        let place = |(id, role)| Place { id, role, client: free_port(), quorum: free_port() };
+        let places: Vec<Place> = shape.nodes().into_iter().map(place).collect();
+        let is_broker = |place: &&Place| place.role != Role::Controller;
+        let voters: Vec<String> = places
+            .iter()
+            .filter(|place| place.role != Role::Broker)
+            .map(|place| format!("{}@127.0.0.1:{}", place.id.0, place.quorum))
+            .collect();
+        let common = settings(places.iter().filter(is_broker).count());
+        let mut nodes: Vec<Node> = places
+            .iter()
+            .map(|&Place { id, role, client, quorum }| {
+                let clients = format!("PLAINTEXT://127.0.0.1:{client}");
+                let voting = format!("CONTROLLER://127.0.0.1:{quorum}");
+                let (roles, listeners) = match role {
+                    Role::Broker => ("broker", clients.clone()),
+                    Role::Controller => ("controller", voting),
+                    Role::Both => ("broker,controller", format!("{clients},{voting}")),
+                };
+                let mut settings = common.clone();
+                settings.extend([
+                    ("node.id", id.0.to_string()),
+                    ("process.roles", roles.to_owned()),
+                    ("controller.quorum.voters", voters.join(",")),
+                    ("listeners", listeners),
+                ]);
+                if role != Role::Controller {
+                    settings.push(("advertised.listeners", clients));
+                }
+                let port = if role == Role::Controller { quorum } else { client };
+                Node::new(id, role, port, dir.join(format!("node-{}", id.0)), &settings)
+            })
+            .collect();
+
+        let formatting: Vec<_> = nodes.iter().map(Node::format).collect();
+        formatting.into_iter().for_each(|formatting| formatting.done());
+        nodes.iter_mut().for_each(Node::launch);
+        nodes.iter_mut().for_each(Node::await_serving);
+        let brokers: Vec<String> =
+            nodes.iter().filter(|node| node.role != Role::Controller).map(Node::address).collect();
+        Cluster { bootstrap: brokers.join(","), nodes }
+    }
+
+    pub(crate) fn bootstrap(&self) -> &str {
+        &self.bootstrap
+    }
+
+    pub(crate) fn client(&self) -> Client {
+        Client::new(&self.bootstrap)
+    }
+
+    /// The nodes that serve clients, in the order of their ids.
+    pub(crate) fn brokers(&self) -> Vec<NodeId> {
+        self.nodes.iter().filter(|node| node.role != Role::Controller).map(|node| node.id).collect()
+    }
+
+    /// The nodes of the quorum, in the order of their ids.
+    pub(crate) fn controllers(&self) -> Vec<NodeId> {
+        self.nodes.iter().filter(|node| node.role != Role::Broker).map(|node| node.id).collect()
+    }
+
+    /// Sends SIGKILL and returns when the process is gone.
+    pub(crate) fn kill(&mut self, node: NodeId) {
+        self.node(node).kill();
+    }
+
+    /// Sends SIGTERM and returns when the process has ended by itself.
+    pub(crate) fn stop(&mut self, node: NodeId) {
+        self.node(node).stop();
+    }
+
+    /// Starts a node on the data and port it had, after stopping it if it runs, and returns when it serves.
+    pub(crate) fn restart(&mut self, node: NodeId) {
+        let node = self.node(node);
+        if node.runs() {
+            node.stop();
+        }
+        node.launch();
+        node.await_serving();
+    }
+
+    /// Sends SIGSTOP: the node keeps its connections and answers nothing.
+    pub(crate) fn pause(&mut self, node: NodeId) {
+        self.node(node).pause();
+    }
+
+    /// Sends SIGCONT.
+    pub(crate) fn resume(&mut self, node: NodeId) {
+        self.node(node).resume();
+    }
+
+    fn node(&mut self, id: NodeId) -> &mut Node {
+        self.nodes.iter_mut().find(|node| node.id == id).unwrap_or_else(|| panic!("the cluster has no {id}"))
+    }
+}

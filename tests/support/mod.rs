@@ -1,0 +1,26 @@
+//! What the tests need around riacho: a real Kafka, its clients, and waiting for a condition.
+//!
+//! [`Kafka::shared`] is one broker for the whole test process; [`Cluster`] is made of processes that a test may kill.
+//! Both hand out a [`Client`], which fills topics and reads them back. Nothing here outlives the test process.
+
+mod client;
+mod cluster;
+mod container;
+mod jars;
+mod kafka;
+mod leash;
+mod node;
+mod ports;
+mod proof;
+mod record;
+mod settings;
+mod transaction;
+mod wait;
+
+pub(crate) use client::{Client, Isolation, unique};
+pub(crate) use cluster::{Cluster, Shape};
+pub(crate) use kafka::Kafka;
+pub(crate) use node::NodeId;
+pub(crate) use record::{Received, TestRecord};
+pub(crate) use transaction::OpenTransaction;
+pub(crate) use wait::{await_some, await_until};

@@ -1,0 +1,35 @@
+//! The server settings under which Kafka is tested: real ones, with waits and internal topics cut to size.
+
+/// The settings common to every node, whatever it runs in; `replicas` is the number of brokers.
+pub(crate) fn settings(replicas: usize) -> Vec<(&'static str, String)> {
+    let in_sync = replicas.div_ceil(2).to_string();
+    let replicas = replicas.to_string();
+    let fixed = [
+        ("controller.listener.names", "CONTROLLER"),
+        ("inter.broker.listener.name", "PLAINTEXT"),
+        ("listener.security.protocol.map", "CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT"),
+        ("auto.create.topics.enable", "false"),
+        // Tests write event times of any year: nothing may be deleted for its age.
+        ("log.retention.ms", "-1"),
+        ("log.retention.check.interval.ms", "86400000"),
+        ("log.index.size.max.bytes", "1048576"),
+        ("offsets.topic.num.partitions", "4"),
+        ("transaction.state.log.num.partitions", "4"),
+        ("transaction.abort.timed.out.transaction.cleanup.interval.ms", "1000"),
+        ("group.initial.rebalance.delay.ms", "0"),
+        ("group.min.session.timeout.ms", "1000"),
+        ("num.network.threads", "2"),
+        ("num.io.threads", "4"),
+    ];
+    let sized = [
+        ("default.replication.factor", &replicas),
+        ("min.insync.replicas", &in_sync),
+        ("offsets.topic.replication.factor", &replicas),
+        ("transaction.state.log.replication.factor", &replicas),
+        ("transaction.state.log.min.isr", &in_sync),
+        ("share.coordinator.state.topic.replication.factor", &replicas),
+        ("share.coordinator.state.topic.min.isr", &in_sync),
+    ];
+    let fixed = fixed.into_iter().map(|(name, value)| (name, value.to_owned()));
+    fixed.chain(sized.into_iter().map(|(name, value)| (name, value.clone()))).collect()
+}

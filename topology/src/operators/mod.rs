@@ -1,0 +1,27 @@
+//! The operators: each takes records, may keep state, and forwards to its children.
+
+mod aggregate;
+mod filter;
+mod flat_map;
+mod map;
+mod pass;
+mod peek;
+mod process_values;
+mod sink;
+mod source;
+mod split;
+mod windowed_aggregate;
+
+pub(crate) use aggregate::{Aggregate, StoreWriter};
+pub(crate) use filter::Filter;
+pub(crate) use flat_map::FlatMap;
+pub(crate) use map::{Map, MapValues, SelectKey};
+pub(crate) use pass::Pass;
+pub(crate) use peek::Peek;
+pub use process_values::Forward;
+pub(crate) use process_values::ProcessValues;
+pub(crate) use sink::Sink;
+pub(crate) use source::{Source, SourceOperator};
+pub(crate) use split::{Predicate, Split};
+pub use windowed_aggregate::EmitStrategy;
+pub(crate) use windowed_aggregate::{WindowedAggregate, WindowedStore};

@@ -1,1 +1,32 @@
+//! Kafka Streams for Rust: runs a [`Topology`] on a Kafka cluster, exactly once, with its state in RocksDB.
 
+mod clock;
+mod commit;
+pub mod config;
+mod error;
+mod housekeeping;
+mod internal_topics;
+pub mod kafka;
+pub mod lifecycle;
+pub mod observe;
+pub mod ports;
+mod progress;
+mod rebalance;
+mod restore;
+pub mod state;
+mod streams;
+mod task;
+mod worker;
+
+pub use clock::SystemClock;
+pub use error::Error;
+pub use progress::Snapshot;
+pub use riacho_topology::store;
+pub use riacho_topology::{
+    BadRecord, BadRecordPolicy, BadWindow, BigEndian, BranchedKStream, Bytes, Consumed, Context, EmitStrategy, EventTime,
+    Forward, Grouped, Header, Headers, Json, KGroupedStream, KStream, KTable, Materialized, Nullable, Outgoing,
+    ProcessError, Produced, RawRecord, Record, Serde, SerdeError, State, StateCodec, StreamsBuilder, TaskId,
+    TimeWindowedKStream, TimeWindows, Timestamp, Topology, TopologyError, TopicName, TopicPartition, Utf8, Window,
+    Windowed, Written, read_varint, unzigzag, write_varint, zigzag,
+};
+pub use streams::Streams;

@@ -1,8 +1,13 @@
 //! What the stream threads need from Kafka, a clock and a disk, so that a simulator can stand in for them.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
-use riacho_topology::{Headers, Outgoing, Timestamp, TopicPartition};
+use riacho_topology::store::{StoreSpec, TaskStores};
+use riacho_topology::{BadRecord, Counts, Headers, Outgoing, StoreIndex, TaskId, Timestamp, TopicPartition};
+
+use crate::lifecycle::ThreadState;
+use crate::state::{StateError, StoreStatistics, TaskMeta, WipeReason};
 
 /// What a failed client call means for its caller.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -72,15 +77,26 @@ pub enum GroupEvent {
     EndOfPartition(i32),
 }
 
-/// What to do with a record that `poll` offers.
-pub type OnRecord<'f> = dyn FnMut(&Incoming<'_>) + 'f;
+/// What to do with a record that `poll` offers. What comes of it is sent through the sender, which is the client's
+/// own producer.
+pub type OnRecord<'f> = dyn FnMut(&Incoming<'_>, &mut dyn RecordSender) + 'f;
 
 /// Identifies the changelog partition whose last appended offset the client should remember.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct ChangelogSlot(pub usize);
 
+/// The producing half of a client.
+pub trait RecordSender {
+    /// Hands a record to the producer. With a `slot`, its offset is remembered for
+    /// [`appended`](StreamClient::appended).
+    ///
+    /// # Errors
+    /// [`ClientErrorKind::Refused`] for this record, others for the producer.
+    fn send(&mut self, record: Outgoing<'_>, slot: Option<ChangelogSlot>) -> Result<(), ClientError>;
+}
+
 /// The Kafka client of one stream thread: a group member and a producer that belong together.
-pub trait StreamClient {
+pub trait StreamClient: RecordSender {
     /// Joins the group for these topics.
     ///
     /// # Errors
@@ -159,12 +175,6 @@ pub trait StreamClient {
     /// # Errors
     /// When the producer is not ready for one.
     fn begin(&mut self) -> Result<(), ClientError>;
-
-    /// Hands a record to the producer. With a `slot`, its offset is remembered for [`appended`](Self::appended).
-    ///
-    /// # Errors
-    /// [`ClientErrorKind::Refused`] for this record, others for the producer.
-    fn send(&mut self, record: Outgoing<'_>, slot: Option<ChangelogSlot>) -> Result<(), ClientError>;
 
     /// Serves delivery reports without waiting.
     fn serve(&mut self);
@@ -254,6 +264,145 @@ pub struct NewTopic {
     pub replication_factor: i32,
     /// Its settings.
     pub config: Vec<(String, String)>,
+}
+
+/// The stores of one task on disk.
+pub trait TaskState: TaskStores + Send {
+    /// How far the state is; `None` when nothing was ever committed.
+    fn meta(&self) -> Option<&TaskMeta>;
+
+    /// Writes everything staged and `meta` in one atomic batch.
+    ///
+    /// # Errors
+    /// When the disk refuses; nothing is written then.
+    fn commit(&mut self, meta: &TaskMeta) -> Result<(), StateError>;
+
+    /// As [`commit`](Self::commit), for the bulk of a restore: a crash may go back to an earlier load.
+    ///
+    /// # Errors
+    /// As [`commit`](Self::commit).
+    fn load(&mut self, meta: &TaskMeta) -> Result<(), StateError>;
+
+    /// Makes what was loaded survive a crash.
+    ///
+    /// # Errors
+    /// As [`commit`](Self::commit).
+    fn finish_load(&mut self) -> Result<(), StateError>;
+
+    /// Forgets everything staged.
+    fn abort(&mut self);
+
+    /// Stages the removal of the windows that start before `start`.
+    ///
+    /// # Errors
+    /// When the disk cannot be read.
+    fn purge_windows_before(&mut self, store: StoreIndex, start: Timestamp) -> Result<bool, StateError>;
+
+    /// What the storage engine says about itself.
+    fn statistics(&self) -> StoreStatistics;
+}
+
+/// Where tasks keep their state.
+pub trait StateProvider: Send + Sync {
+    /// Opens the state of a task with these stores, or makes it.
+    ///
+    /// # Errors
+    /// Where [`StateError::wipe_reason`] gives one, [`wipe`](Self::wipe) helps; other errors are for a person.
+    fn open(&self, task: TaskId, stores: &[StoreSpec]) -> Result<Box<dyn TaskState>, StateError>;
+
+    /// Deletes the state of a task that is not open.
+    ///
+    /// # Errors
+    /// When the disk refuses.
+    fn wipe(&self, task: TaskId, reason: WipeReason) -> Result<(), StateError>;
+}
+
+/// How a transaction, or a commit without one, ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CommitOutcome {
+    /// It is committed.
+    Committed,
+    /// It was aborted and its input will be read again.
+    Aborted,
+    /// Another owner has taken over.
+    Fenced,
+}
+
+/// What one task did since the last report.
+#[derive(Clone, Debug)]
+pub struct TaskReport {
+    /// The task.
+    pub task: TaskId,
+    /// Late and dropped records, closed windows, store reads and writes.
+    pub counts: Counts,
+    /// Records processed.
+    pub records: u64,
+    /// Bytes of their keys and values.
+    pub bytes: u64,
+    /// Records handed to the producer, changelogs included.
+    pub sent: u64,
+    /// Bad records that were skipped, by kind.
+    pub skipped: BTreeMap<BadRecord, u64>,
+    /// Bad records that went to the dead-letter topic, by kind.
+    pub dead_lettered: BTreeMap<BadRecord, u64>,
+    /// The highest event time seen.
+    pub stream_time: Timestamp,
+    /// Windows open in memory.
+    pub open_windows: usize,
+    /// Bytes of decoded state.
+    pub cached_bytes: usize,
+    /// What the storage engine says, for a task that keeps state.
+    pub store: Option<StoreStatistics>,
+    /// How long the record that waited longest took from its Kafka timestamp to the end of the commit.
+    pub latency: Option<Duration>,
+    /// How far the inputs are.
+    pub positions: Vec<Position>,
+}
+
+/// Where the time of a stream thread went since the last report.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ThreadTimes {
+    /// Waiting for records.
+    pub poll: Duration,
+    /// Handling them.
+    pub process: Duration,
+    /// Committing.
+    pub commit: Duration,
+}
+
+/// Why a task was closed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CloseReason {
+    /// Its partitions went to somebody else after a commit.
+    Revoked,
+    /// Its partitions were somebody else's already.
+    Lost,
+    /// The thread stops.
+    Shutdown,
+    /// Its state could not be trusted.
+    Corrupted,
+}
+
+/// Told what a stream thread does, never more often than a commit or a poll.
+pub trait ThreadObserver: Send {
+    /// The thread is in this state now.
+    fn state(&mut self, state: ThreadState);
+    /// The thread has polled: it is alive.
+    fn polled(&mut self);
+    /// The group has assigned (`true`) or taken away partitions.
+    fn rebalanced(&mut self, assigned: bool);
+    /// A task waits for its state.
+    fn restoring(&mut self, task: TaskId);
+    /// A task has its state: this many changelog records were replayed, and how long that took.
+    fn running(&mut self, task: TaskId, restored_records: u64, took: Duration, wiped: Option<WipeReason>);
+    /// A task is gone.
+    fn closed(&mut self, task: TaskId, reason: CloseReason);
+    /// A commit was due and there was nothing to commit.
+    fn idle(&mut self);
+    /// A commit has ended.
+    fn committed(&mut self, outcome: CommitOutcome, took: Duration, tasks: &[TaskReport], times: ThreadTimes);
+    /// State and committed offsets disagree.
+    fn exactly_once_violated(&mut self, task: TaskId);
 }
 
 /// The wall clock.

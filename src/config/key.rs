@@ -134,7 +134,9 @@ impl fmt::Display for Allowed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Allowed::Text | Allowed::Secret => f.write_str("some text"),
-            Allowed::TopicName => f.write_str("1 to 249 of the characters a-z A-Z 0-9 . _ - (and neither . nor ..)"),
+            Allowed::TopicName => {
+                f.write_str("1 to 249 of the characters a-z A-Z 0-9 . _ - (and neither . nor ..)")
+            }
             Allowed::OneOf(names) => write!(f, "one of {}", names.join(", ")),
             Allowed::Boolean => f.write_str("true or false"),
             Allowed::Integer { min, max: i64::MAX } => write!(f, "a whole number of at least {min}"),

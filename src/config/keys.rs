@@ -23,7 +23,12 @@ const fn key(name: &'static str, default: DefaultValue, allowed: Allowed, doc: &
 /// Every key that riacho itself reads, in the order in which it is explained.
 pub static RUNTIME_KEYS: &[KeySpec] = &[
     // What it is and where.
-    key("application.id", Required, TopicName, "Names the application: its group and the prefix of its topics."),
+    key(
+        "application.id",
+        Required,
+        TopicName,
+        "Names the application: its group and the prefix of its topics.",
+    ),
     key(
         "bootstrap.servers",
         Required,
@@ -31,7 +36,12 @@ pub static RUNTIME_KEYS: &[KeySpec] = &[
         "Brokers to ask first, as host:port,host:port.",
     ),
     key("client.id", Unset, Text, "Prefix of the clients' names in broker logs; without it, application.id."),
-    key("state.dir", Value("/tmp/riacho"), Text, "Directory of the state stores; each application has its own below."),
+    key(
+        "state.dir",
+        Value("/tmp/riacho"),
+        Text,
+        "Directory of the state stores; each application has its own below.",
+    ),
     key("num.stream.threads", Value("1"), Integer { min: 1, max: 256 }, "Threads that process records."),
     key(
         "group.instance.id",
@@ -71,8 +81,18 @@ pub static RUNTIME_KEYS: &[KeySpec] = &[
         "How long calls to Kafka that time out are tried again before the application gives up.",
     ),
     // The group.
-    key("session.timeout.ms", Value("45000"), Integer { min: 1, max: 3_600_000 }, "A member not heard of is dead."),
-    key("heartbeat.interval.ms", Value("3000"), Integer { min: 1, max: 3_600_000 }, "Time between signs of life."),
+    key(
+        "session.timeout.ms",
+        Value("45000"),
+        Integer { min: 1, max: 3_600_000 },
+        "A member not heard of is dead.",
+    ),
+    key(
+        "heartbeat.interval.ms",
+        Value("3000"),
+        Integer { min: 1, max: 3_600_000 },
+        "Time between signs of life.",
+    ),
     key(
         "max.poll.interval.ms",
         Value("300000"),
@@ -104,11 +124,31 @@ pub static RUNTIME_KEYS: &[KeySpec] = &[
         Integer { min: 0, max: i64::MAX },
         "A record whose event time is further ahead of the clock is bad: it would close every window.",
     ),
-    key("riacho.late.topic", Unset, TopicName, "Where records too late for their window go, beside being counted."),
+    key(
+        "riacho.late.topic",
+        Unset,
+        TopicName,
+        "Where records too late for their window go, beside being counted.",
+    ),
     // Bad records.
-    key("deserialization.exception.handler", Value("dlq"), HANDLERS, "What to do when key or value cannot be read."),
-    key("processing.exception.handler", Value("dlq"), HANDLERS, "What to do when an operator refuses a record."),
-    key("production.exception.handler", Value("dlq"), HANDLERS, "What to do when a result cannot be written."),
+    key(
+        "deserialization.exception.handler",
+        Value("dlq"),
+        HANDLERS,
+        "What to do when key or value cannot be read.",
+    ),
+    key(
+        "processing.exception.handler",
+        Value("dlq"),
+        HANDLERS,
+        "What to do when an operator refuses a record.",
+    ),
+    key(
+        "production.exception.handler",
+        Value("dlq"),
+        HANDLERS,
+        "What to do when a result cannot be written.",
+    ),
     key(
         "timestamp.exception.handler",
         Value("dlq"),
@@ -125,7 +165,10 @@ pub static RUNTIME_KEYS: &[KeySpec] = &[
     key(
         "replication.factor",
         Value("-1"),
-        Checked { must_be: "-1 (the broker's default) or a number from 1 to 32767", accepts: is_replication_factor },
+        Checked {
+            must_be: "-1 (the broker's default) or a number from 1 to 32767",
+            accepts: is_replication_factor,
+        },
         "Replicas of the internal topics.",
     ),
     key(
@@ -134,7 +177,12 @@ pub static RUNTIME_KEYS: &[KeySpec] = &[
         Integer { min: 0, max: i64::MAX },
         "Added to a window's size and grace for the retention of its changelog.",
     ),
-    key("repartition.purge.interval.ms", Value("30000"), millis(1), "Time between deletions of what was read back."),
+    key(
+        "repartition.purge.interval.ms",
+        Value("30000"),
+        millis(1),
+        "Time between deletions of what was read back.",
+    ),
     key(
         "state.cleanup.delay.ms",
         Value("600000"),
@@ -160,10 +208,30 @@ pub static RUNTIME_KEYS: &[KeySpec] = &[
         BYTES,
         "Changed state not yet committed, over all threads; more of it brings the commit forward.",
     ),
-    key("riacho.rocksdb.block.cache.bytes", Derived("1/8 of riacho.memory.max.bytes"), BYTES, "Shared by all stores."),
-    key("riacho.rocksdb.write.buffer.bytes", Derived("1/8 of riacho.memory.max.bytes"), BYTES, "Shared by all stores."),
-    key("riacho.fetch.max.bytes", Derived("1/8 of riacho.memory.max.bytes"), BYTES, "Records fetched ahead."),
-    key("riacho.send.max.bytes", Derived("1/8 of riacho.memory.max.bytes"), BYTES, "Records not yet acknowledged."),
+    key(
+        "riacho.rocksdb.block.cache.bytes",
+        Derived("1/8 of riacho.memory.max.bytes"),
+        BYTES,
+        "Shared by all stores.",
+    ),
+    key(
+        "riacho.rocksdb.write.buffer.bytes",
+        Derived("1/8 of riacho.memory.max.bytes"),
+        BYTES,
+        "Shared by all stores.",
+    ),
+    key(
+        "riacho.fetch.queue.bytes",
+        Derived("1/8 of riacho.memory.max.bytes"),
+        BYTES,
+        "Records fetched ahead.",
+    ),
+    key(
+        "riacho.send.queue.bytes",
+        Derived("1/8 of riacho.memory.max.bytes"),
+        BYTES,
+        "Records not yet acknowledged.",
+    ),
     // Eyes.
     key(
         "riacho.http.address",
@@ -177,7 +245,12 @@ pub static RUNTIME_KEYS: &[KeySpec] = &[
         OneOf(&["INFO", "DEBUG", "TRACE"]),
         "How much is measured.",
     ),
-    key("riacho.log.format", Value("text"), OneOf(&["text", "json"]), "How log lines are written, to stderr."),
+    key(
+        "riacho.log.format",
+        Value("text"),
+        OneOf(&["text", "json"]),
+        "How log lines are written, to stderr.",
+    ),
     key(
         "riacho.log.level",
         Value("info"),
@@ -205,7 +278,8 @@ fn host_and_port(text: &str) -> Option<(&str, u16)> {
     let sound = match bracketed {
         Some(address) => address.parse::<std::net::Ipv6Addr>().is_ok(),
         None => {
-            !host.is_empty() && host.bytes().all(|byte| byte.is_ascii_alphanumeric() || b".-_".contains(&byte))
+            !host.is_empty()
+                && host.bytes().all(|byte| byte.is_ascii_alphanumeric() || b".-_".contains(&byte))
         }
     };
     Some((host, port.parse().ok().filter(|_| sound && port.bytes().all(|byte| byte.is_ascii_digit()))?))
@@ -232,7 +306,14 @@ mod tests {
 
     #[test]
     fn servers_are_hosts_with_ports() {
-        let good = ["localhost:9092", "a:1,b:2", "a:1, b:2", "[::1]:9092", "SASL_SSL://kafka.example.com:9093", "k_1:9"];
+        let good = [
+            "localhost:9092",
+            "a:1,b:2",
+            "a:1, b:2",
+            "[::1]:9092",
+            "SASL_SSL://kafka.example.com:9093",
+            "k_1:9",
+        ];
         let bad = ["", "localhost", "a:0", "a:99999", "a:1,", "::1:9092", "a b:1", "a:+1", ":9092"];
         assert!(good.into_iter().all(are_servers));
         assert_eq!(bad.into_iter().find(|text| are_servers(text)), None);
@@ -240,7 +321,11 @@ mod tests {
 
     #[test]
     fn addresses_may_leave_the_port_open() {
-        assert!(["none", "127.0.0.1:0", "0.0.0.0:9464", "[::]:80", "localhost:1"].into_iter().all(is_listen_address));
+        assert!(
+            ["none", "127.0.0.1:0", "0.0.0.0:9464", "[::]:80", "localhost:1"]
+                .into_iter()
+                .all(is_listen_address)
+        );
         assert!(!["", "9464", ":9464", "127.0.0.1", "None"].into_iter().any(is_listen_address));
     }
 }

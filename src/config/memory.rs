@@ -15,9 +15,9 @@ pub struct Memory {
     pub block_cache: u64,
     /// `riacho.rocksdb.write.buffer.bytes`: RocksDB's shared write-buffer manager.
     pub write_buffers: u64,
-    /// `riacho.fetch.max.bytes`: records that consumers fetched ahead.
+    /// `riacho.fetch.queue.bytes`: records that consumers fetched ahead.
     pub fetch: u64,
-    /// `riacho.send.max.bytes`: records that producers hold until they are acknowledged.
+    /// `riacho.send.queue.bytes`: records that producers hold until they are acknowledged.
     pub send: u64,
 }
 
@@ -36,18 +36,23 @@ impl Memory {
     ///
     /// # Errors
     /// When a part would have less than it needs, or all together more than there is.
-    pub(super) fn plan(total: u64, threads: u64, given: impl Fn(&str) -> Option<u64>) -> Result<Memory, Problem> {
+    pub(super) fn plan(
+        total: u64,
+        threads: u64,
+        given: impl Fn(&str) -> Option<u64>,
+    ) -> Result<Memory, Problem> {
         let part = |key, weight, at_least| Part { key, weight, at_least };
         let parts = [
             part("statestore.cache.max.bytes", 3, 0),
             part("riacho.dirty.max.bytes", 1, 256 * KIB),
             part("riacho.rocksdb.block.cache.bytes", 1, 1024 * KIB),
             part("riacho.rocksdb.write.buffer.bytes", 1, 1024 * KIB),
-            part("riacho.fetch.max.bytes", 1, 512 * KIB * threads),
-            part("riacho.send.max.bytes", 1, 512 * KIB * threads),
+            part("riacho.fetch.queue.bytes", 1, 512 * KIB * threads),
+            part("riacho.send.queue.bytes", 1, 512 * KIB * threads),
         ];
         let taken: u64 = parts.iter().filter_map(|part| given(part.key)).sum();
-        let weights: u64 = parts.iter().filter(|part| given(part.key).is_none()).map(|part| part.weight).sum();
+        let weights: u64 =
+            parts.iter().filter(|part| given(part.key).is_none()).map(|part| part.weight).sum();
         let rest = total.saturating_sub(taken);
         let share = |part: &Part| given(part.key).unwrap_or(rest / weights.max(1) * part.weight);
         let sizes = parts.each_ref().map(share);
@@ -63,7 +68,10 @@ impl Memory {
                 })
                 .collect();
             let why = match too_small {
-                Some((part, _)) => format!("{} needs at least {} for {threads} threads", part.key, part.at_least),
+                Some((part, _)) => format!(
+                    "{} needs at least {} with num.stream.threads = {threads}",
+                    part.key, part.at_least
+                ),
                 None => format!("the parts given add up to {taken}"),
             };
             let message =
@@ -81,8 +89,8 @@ impl Memory {
             ("riacho.dirty.max.bytes", self.dirty),
             ("riacho.rocksdb.block.cache.bytes", self.block_cache),
             ("riacho.rocksdb.write.buffer.bytes", self.write_buffers),
-            ("riacho.fetch.max.bytes", self.fetch),
-            ("riacho.send.max.bytes", self.send),
+            ("riacho.fetch.queue.bytes", self.fetch),
+            ("riacho.send.queue.bytes", self.send),
         ]
     }
 }
@@ -112,9 +120,20 @@ mod tests {
 
     #[test]
     fn parts_that_do_not_fit_are_refused_with_their_keys() {
-        let cases: &[(u64, u64, &[(&str, u64)], &str)] = &[
-            (16 * MIB, 1, &[("statestore.cache.max.bytes", 17 * MIB)], "statestore.cache.max.bytes = 17825792"),
-            (16 * MIB, 64, &[], "riacho.fetch.max.bytes needs at least 33554432 for 64 threads"),
+        type Given = &'static [(&'static str, u64)];
+        let cases: &[(u64, u64, Given, &str)] = &[
+            (
+                16 * MIB,
+                1,
+                &[("statestore.cache.max.bytes", 17 * MIB)],
+                "statestore.cache.max.bytes = 17825792",
+            ),
+            (
+                16 * MIB,
+                64,
+                &[],
+                "riacho.fetch.queue.bytes needs at least 33554432 with num.stream.threads = 64",
+            ),
             (64 * MIB, 1, &[("riacho.dirty.max.bytes", 0)], "riacho.dirty.max.bytes needs at least 262144"),
         ];
         for (total, threads, given, expected) in cases {

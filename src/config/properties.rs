@@ -78,6 +78,24 @@ fn property(line: &str) -> Result<(String, String), &'static str> {
     Ok((unescape(key)?, unescape(rest.trim_start_matches(is_blank))?))
 }
 
+/// Writes `value` so that it is read back as it is.
+pub(super) fn escape(value: &str) -> String {
+    let mut escaped = String::with_capacity(value.len());
+    for c in value.chars() {
+        match c {
+            '\\' => escaped.push_str("\\\\"),
+            '\n' => escaped.push_str("\\n"),
+            '\r' => escaped.push_str("\\r"),
+            '\t' => escaped.push_str("\\t"),
+            '\x0c' => escaped.push_str("\\f"),
+            // Only here would they belong to the separator.
+            ' ' | '=' | ':' if escaped.is_empty() => escaped.extend(['\\', c]),
+            _ => escaped.push(c),
+        }
+    }
+    escaped
+}
+
 fn unescape(text: &str) -> Result<String, &'static str> {
     let mut plain = String::with_capacity(text.len());
     let mut chars = text.chars();
@@ -187,6 +205,12 @@ mod tests {
     }
 
     proptest::proptest! {
+        #[test]
+        fn an_escaped_value_is_read_back(value in "[a\\\\=: #!u\n\r\t\x0cé]{0,40}") {
+            let text = format!("key={}\n", escape(&value));
+            proptest::prop_assert_eq!(read(&text), [("key".to_owned(), value)]);
+        }
+
         #[test]
         fn no_text_makes_the_parser_panic(text in "[a\\\\=: #!u0d8\n\r\té]{0,60}") {
             parse(&text);

@@ -5,9 +5,9 @@ use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
 
+use super::client_keys::{self, Property, Scope};
 use super::key::{DefaultValue, KeySpec};
 use super::keys::RUNTIME_KEYS;
-use super::librdkafka::{self, Property, Scope};
 use super::problem::Problem;
 use super::{ClientRole, properties};
 
@@ -76,7 +76,7 @@ enum Meaning {
     Setting(&'static KeySpec),
     /// The same setting in another spelling.
     Alias(&'static KeySpec),
-    Client(Scope),
+    Client,
     /// A setting that riacho does not have, given at the value at which nothing differs.
     WithoutEffect(&'static str),
 }
@@ -135,7 +135,12 @@ impl RawConfig {
         let path: Arc<Path> = Arc::from(path);
         for bad in bad_lines {
             let place = Source::File { path: Arc::clone(&path), line: bad.line }.to_string();
-            self.problems.push(Problem { key: place, value: None, place: None, message: bad.message.to_owned() });
+            self.problems.push(Problem {
+                key: place,
+                value: None,
+                place: None,
+                message: bad.message.to_owned(),
+            });
         }
         let mut seen: BTreeMap<String, usize> = BTreeMap::new();
         let mut holds_secret = false;
@@ -240,7 +245,7 @@ impl RawConfig {
         let (name, prefixed) = match self.meaning(key, &text) {
             Ok(Meaning::Setting(spec)) => (spec.name, false),
             Ok(Meaning::Alias(spec)) => (spec.name, true),
-            Ok(Meaning::Client(_)) => {
+            Ok(Meaning::Client) => {
                 let written = Written { text, source, prefixed: false };
                 if self.client.get(key).is_none_or(|before| written.goes_before(before)) {
                     self.client.insert(key.to_owned(), written);
@@ -253,7 +258,8 @@ impl RawConfig {
             }
             Err(message) => {
                 // The value is not shown: nobody knows whether an unknown key holds a secret.
-                let problem = Problem { key: key.to_owned(), value: None, place: Some(source.to_string()), message };
+                let problem =
+                    Problem { key: key.to_owned(), value: None, place: Some(source.to_string()), message };
                 self.problems.push(problem);
                 return;
             }
@@ -278,15 +284,15 @@ impl RawConfig {
         if let Some(spec) = alias {
             return Ok(Meaning::Alias(spec));
         }
-        if let (None, Some(java)) = (prefix, librdkafka::java_setting(name)) {
+        if let (None, Some(java)) = (prefix, client_keys::java_setting(name)) {
             return match java.same_when {
                 Some(same) if same.eq_ignore_ascii_case(text.trim()) => Ok(Meaning::WithoutEffect(java.hint)),
                 _ => Err(java.hint.to_owned()),
             };
         }
-        match librdkafka::property(name) {
+        match client_keys::property(name) {
             Some(Property::Passes(scope)) if prefix.is_none_or(|prefix| prefix.accepts(scope)) => {
-                Ok(Meaning::Client(scope))
+                Ok(Meaning::Client)
             }
             Some(Property::Passes(Scope::Consumers)) => Err("only consumers have it".to_owned()),
             Some(Property::Passes(_)) => Err("only producers have it".to_owned()),
@@ -300,18 +306,18 @@ impl RawConfig {
 
     fn nearest(&self, key: &str, prefix: Option<Prefix>) -> Option<String> {
         let settings = self.keys().map(|spec| spec.name.to_owned());
-        let plain = librdkafka::names(Scope::Every)
-            .chain(librdkafka::names(Scope::Consumers))
-            .chain(librdkafka::names(Scope::Producers))
+        let plain = client_keys::names(Scope::Every)
+            .chain(client_keys::names(Scope::Consumers))
+            .chain(client_keys::names(Scope::Producers))
             .map(str::to_owned);
         let prefixed = prefix.into_iter().flat_map(|prefix| {
-            librdkafka::names(prefix.scope()).map(move |name| format!("{}{name}", prefix.text()))
+            client_keys::names(prefix.scope()).map(move |name| format!("{}{name}", prefix.text()))
         });
         nearest(key, settings.chain(plain).chain(prefixed))
     }
 
     pub(super) fn is_secret(&self, key: &str) -> bool {
-        self.spec(key).map_or_else(|| librdkafka::is_secret(key), |spec| spec.allowed.is_secret())
+        self.spec(key).map_or_else(|| client_keys::is_secret(key), |spec| spec.allowed.is_secret())
     }
 
     /// The key that a variable stands for, and whether the variable names a file that holds the value.
@@ -319,7 +325,9 @@ impl RawConfig {
         let known = |name: &str| {
             let key = name.to_ascii_lowercase().replace('_', ".");
             let own = format!("riacho.{key}");
-            if self.meaning(&key, "").is_err() && self.spec(&own).is_some() { (own, true) } else {
+            if self.meaning(&key, "").is_err() && self.spec(&own).is_some() {
+                (own, true)
+            } else {
                 let is_known = self.meaning(&key, "").is_ok();
                 (key, is_known)
             }
@@ -508,7 +516,14 @@ mod tests {
 
     #[test]
     fn differences_are_counted_in_letters() {
-        let cases = [("", "", 0), ("a", "", 1), ("abc", "abd", 1), ("ab", "ba", 1), ("comit", "commit", 1), ("x", "yz", 2)];
+        let cases = [
+            ("", "", 0),
+            ("a", "", 1),
+            ("abc", "abd", 1),
+            ("ab", "ba", 1),
+            ("comit", "commit", 1),
+            ("x", "yz", 2),
+        ];
         for (a, b, expected) in cases {
             assert_eq!((differences(a, b), differences(b, a)), (expected, expected), "{a} {b}");
         }

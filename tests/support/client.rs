@@ -1,6 +1,7 @@
 //! What tests do with a cluster as outsiders: create topics, fill them, read them back, ask for offsets.
 
 use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
@@ -33,15 +34,17 @@ pub(crate) fn unique(name: &str) -> String {
     format!("{name}-{}", id.split_at(12).0)
 }
 
-/// A user of the cluster at `bootstrap`. Cheap: connections are made by each call and closed by its end.
-#[derive(Clone, Debug)]
+/// A user of the cluster at `bootstrap`. Nothing is connected before the first call.
+#[derive(Clone)]
 pub(crate) struct Client {
     bootstrap: String,
+    /// Kept between calls, because a new idempotent producer waits half a second for its id.
+    writer: Arc<Mutex<Option<Writer>>>,
 }
 
 impl Client {
     pub(crate) fn new(bootstrap: &str) -> Client {
-        Client { bootstrap: bootstrap.to_owned() }
+        Client { bootstrap: bootstrap.to_owned(), writer: Arc::default() }
     }
 
     pub(crate) fn bootstrap(&self) -> &str {
@@ -52,6 +55,8 @@ impl Client {
     pub(crate) fn config(&self) -> ClientConfig {
         let mut config = ClientConfig::new();
         config.set("bootstrap.servers", &self.bootstrap).set("reconnect.backoff.max.ms", "500");
+        // A frozen broker keeps its connections: only this ends what is asked of it (a minute by default).
+        config.set("socket.timeout.ms", "6000");
         config
     }
 
@@ -60,7 +65,7 @@ impl Client {
     /// # Errors
     /// When no broker answers.
     pub(crate) fn brokers(&self) -> KafkaResult<Vec<NodeId>> {
-        let metadata = self.consumer(Isolation::ReadUncommitted).fetch_metadata(None, Duration::from_secs(2))?;
+        let metadata = self.asker().fetch_metadata(None, Duration::from_secs(2))?;
         Ok(metadata.brokers().iter().map(|broker| NodeId(broker.id())).collect())
     }
 
@@ -70,10 +75,18 @@ impl Client {
     }
 
     pub(crate) fn create_topic_with(&self, name: &str, partitions: i32, config: &[(&str, &str)]) {
-        let admin: AdminClient<DefaultClientContext> = self.config().create().expect("the configuration is valid");
-        let topic = NewTopic { name, num_partitions: partitions, replication: TopicReplication::Fixed(-1), config: config.to_vec() };
-        let options = AdminOptions::new().operation_timeout(Some(ANSWER_LIMIT)).request_timeout(Some(ANSWER_LIMIT));
-        let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a bare runtime needs nothing");
+        let admin: AdminClient<DefaultClientContext> =
+            self.config().create().expect("the configuration is valid");
+        let topic = NewTopic {
+            name,
+            num_partitions: partitions,
+            replication: TopicReplication::Fixed(-1),
+            config: config.to_vec(),
+        };
+        let options =
+            AdminOptions::new().operation_timeout(Some(ANSWER_LIMIT)).request_timeout(Some(ANSWER_LIMIT));
+        let runtime =
+            tokio::runtime::Builder::new_current_thread().build().expect("a bare runtime needs nothing");
         let created = runtime.block_on(admin.create_topics([&topic], &options)).expect("the cluster answers");
         assert!(created.iter().all(Result::is_ok), "{name} cannot be created: {created:?}");
         let expected = usize::try_from(partitions).expect("a number of partitions is positive");
@@ -84,7 +97,14 @@ impl Client {
 
     /// Writes records and returns when every one is acknowledged. Unset partitions are chosen as Java does.
     pub(crate) fn produce(&self, topic: &str, records: &[TestRecord]) {
-        Writer::new(self.config()).write(topic, records);
+        let mut writer = self.writer.lock().unwrap_or_else(|poisoned| {
+            // What the failed test left in the queue is nobody else's business.
+            let mut writer = poisoned.into_inner();
+            *writer = None;
+            self.writer.clear_poison();
+            writer
+        });
+        writer.get_or_insert_with(|| Writer::new(self.config())).write(topic, records);
     }
 
     /// Writes records in a transaction and aborts it: only readers of the uncommitted see them.
@@ -105,7 +125,7 @@ impl Client {
     /// committed one becomes readable only some milliseconds after its commit has returned.
     pub(crate) fn read_all(&self, topic: &str, isolation: Isolation) -> Vec<Received> {
         let ends = self.end_offsets(topic);
-        let consumer = self.consumer(isolation);
+        let consumer = self.reader(isolation);
         await_until(READ_LIMIT, &format!("every transaction on {topic} is decided"), || {
             ends.iter().all(|&(partition, end)| watermarks(&consumer, topic, partition).1 >= end)
         });
@@ -114,7 +134,7 @@ impl Client {
 
     /// The committed records below the first undecided transaction, without waiting for its decision.
     pub(crate) fn read_decided(&self, topic: &str) -> Vec<Received> {
-        let consumer = self.consumer(Isolation::ReadCommitted);
+        let consumer = self.reader(Isolation::ReadCommitted);
         let ends: Vec<_> =
             self.partitions(topic).into_iter().map(|p| (p, watermarks(&consumer, topic, p).1)).collect();
         read_to(&consumer, topic, &ends)
@@ -122,19 +142,21 @@ impl Client {
 
     /// The end of each partition's log, transaction markers included.
     pub(crate) fn end_offsets(&self, topic: &str) -> Vec<(i32, i64)> {
-        let consumer = self.consumer(Isolation::ReadUncommitted);
+        let consumer = self.asker();
         self.partitions(topic).into_iter().map(|p| (p, watermarks(&consumer, topic, p).1)).collect()
     }
 
     /// The offsets that `group` has committed for `topic`; partitions without a commit are left out.
     pub(crate) fn committed(&self, group: &str, topic: &str) -> Vec<(i32, i64)> {
         let mut config = self.config();
-        let consumer: BaseConsumer = config.set("group.id", group).create().expect("the configuration is valid");
+        let consumer: BaseConsumer =
+            config.set("group.id", group).create().expect("the configuration is valid");
         let mut asked = TopicPartitionList::new();
         for partition in self.partitions(topic) {
             asked.add_partition(topic, partition);
         }
-        let answer = consumer.committed_offsets(asked, ANSWER_LIMIT).expect("the group's coordinator answers");
+        let answer =
+            consumer.committed_offsets(asked, ANSWER_LIMIT).expect("the group's coordinator answers");
         let offset = |offset| if let Offset::Offset(offset) = offset { Some(offset) } else { None };
         answer.elements().iter().filter_map(|at| Some((at.partition(), offset(at.offset())?))).collect()
     }
@@ -148,7 +170,7 @@ impl Client {
 
     /// Each partition and its leader; `None` while the topic or a leader is unknown.
     fn leaders(&self, topic: &str) -> Option<Vec<(i32, NodeId)>> {
-        let metadata = self.consumer(Isolation::ReadUncommitted).fetch_metadata(Some(topic), ANSWER_LIMIT).ok()?;
+        let metadata = self.asker().fetch_metadata(Some(topic), ANSWER_LIMIT).ok()?;
         let topic = metadata.topics().first().filter(|topic| topic.error().is_none())?;
         let led = |leader: i32| (leader >= 0).then_some(NodeId(leader));
         topic.partitions().iter().map(|p| Some((p.id(), led(p.leader())?))).collect()
@@ -162,14 +184,18 @@ impl Client {
         partitions.into_iter().collect()
     }
 
-    fn consumer(&self, isolation: Isolation) -> BaseConsumer {
+    /// A consumer for questions only: without a group it cannot read, and closes at once.
+    fn asker(&self) -> BaseConsumer {
+        self.config().set("isolation.level", "read_uncommitted").create().expect("the configuration is valid")
+    }
+
+    fn reader(&self, isolation: Isolation) -> BaseConsumer {
         let level = match isolation {
             Isolation::ReadCommitted => "read_committed",
             Isolation::ReadUncommitted => "read_uncommitted",
         };
         let mut config = self.config();
         config
-            // Asked for by librdkafka even though nothing joins or commits.
             .set("group.id", unique("reader"))
             .set("enable.auto.commit", "false")
             .set("enable.partition.eof", "true")
@@ -193,7 +219,9 @@ fn read_to(consumer: &BaseConsumer, topic: &str, ends: &[(i32, i64)]) -> Vec<Rec
     for &(partition, end) in ends {
         if watermarks(consumer, topic, partition).0 < end {
             unfinished.insert(partition);
-            assignment.add_partition_offset(topic, partition, Offset::Beginning).expect("the offset is valid");
+            assignment
+                .add_partition_offset(topic, partition, Offset::Beginning)
+                .expect("the offset is valid");
         }
     }
     consumer.assign(&assignment).expect("the partitions exist");
@@ -201,7 +229,9 @@ fn read_to(consumer: &BaseConsumer, topic: &str, ends: &[(i32, i64)]) -> Vec<Rec
     let mut found = vec![];
     await_until(READ_LIMIT, &format!("{topic} is read to {ends:?}"), || {
         // The last offsets may be markers, which are never delivered: then the end of the partition is reported.
-        while let Some(polled) = consumer.poll(Duration::from_millis(if unfinished.is_empty() { 0 } else { 100 })) {
+        while let Some(polled) =
+            consumer.poll(Duration::from_millis(if unfinished.is_empty() { 0 } else { 100 }))
+        {
             match polled {
                 Ok(message) => {
                     let (partition, offset) = (message.partition(), message.offset());
@@ -231,7 +261,10 @@ fn read_to(consumer: &BaseConsumer, topic: &str, ends: &[(i32, i64)]) -> Vec<Rec
 
 fn received(message: &BorrowedMessage<'_>) -> Received {
     let headers = message.headers().map(|headers| {
-        headers.iter().map(|header| (header.key.to_owned(), header.value.unwrap_or_default().to_vec())).collect()
+        headers
+            .iter()
+            .map(|header| (header.key.to_owned(), header.value.unwrap_or_default().to_vec()))
+            .collect()
     });
     Received {
         partition: message.partition(),

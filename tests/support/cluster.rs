@@ -39,12 +39,14 @@ impl Cluster {
         struct Place {
             id: NodeId,
             role: Role,
-            /// Of clients; unused by a controller.
             client: u16,
-            /// Of the quorum; unused by a broker.
+            internal: u16,
             quorum: u16,
         }
-        let place = |(id, role)| Place { id, role, client: free_port(), quorum: free_port() };
+        let place = |(id, role)| {
+            let (client, internal, quorum) = (free_port(), free_port(), free_port());
+            Place { id, role, client, internal, quorum }
+        };
         let places: Vec<Place> = shape.nodes().into_iter().map(place).collect();
         let is_broker = |place: &&Place| place.role != Role::Controller;
         let voters: Vec<String> = places
@@ -55,13 +57,13 @@ impl Cluster {
         let common = settings(places.iter().filter(is_broker).count());
         let mut nodes: Vec<Node> = places
             .iter()
-            .map(|&Place { id, role, client, quorum }| {
-                let clients = format!("PLAINTEXT://127.0.0.1:{client}");
+            .map(|&Place { id, role, client, internal, quorum }| {
+                let brokering = format!("CLIENT://127.0.0.1:{client},INTERNAL://127.0.0.1:{internal}");
                 let voting = format!("CONTROLLER://127.0.0.1:{quorum}");
-                let (roles, listeners) = match role {
-                    Role::Broker => ("broker", clients.clone()),
-                    Role::Controller => ("controller", voting),
-                    Role::Both => ("broker,controller", format!("{clients},{voting}")),
+                let (roles, port, listeners) = match role {
+                    Role::Broker => ("broker", client, brokering),
+                    Role::Controller => ("controller", quorum, voting),
+                    Role::Both => ("broker,controller", client, format!("{brokering},{voting}")),
                 };
                 let mut settings = common.clone();
                 settings.extend([
@@ -70,10 +72,6 @@ impl Cluster {
                     ("controller.quorum.voters", voters.join(",")),
                     ("listeners", listeners),
                 ]);
-                if role != Role::Controller {
-                    settings.push(("advertised.listeners", clients));
-                }
-                let port = if role == Role::Controller { quorum } else { client };
                 Node::new(id, role, port, dir.join(format!("node-{}", id.0)), &settings)
             })
             .collect();

@@ -42,7 +42,8 @@ impl KafkaContainer {
             .with_container_name(name);
         // On a thread of its own, because the caller's may already be inside an async runtime.
         let started = thread::spawn(|| request.start()).join().expect("testcontainers does not panic");
-        let container = started.unwrap_or_else(|error| panic!("docker cannot run {IMAGE}:{KAFKA_VERSION}: {error}"));
+        let container =
+            started.unwrap_or_else(|error| panic!("docker cannot run {IMAGE}:{KAFKA_VERSION}: {error}"));
         KafkaContainer { bootstrap: format!("127.0.0.1:{host_port}"), _container: container, _will: will }
     }
 }
@@ -72,8 +73,16 @@ impl Image for KafkaImage {
             ("node.id", "1".to_owned()),
             ("process.roles", "broker,controller".to_owned()),
             ("controller.quorum.voters", "1@localhost:9093".to_owned()),
-            ("listeners", format!("PLAINTEXT://0.0.0.0:{CLIENT_PORT},CONTROLLER://localhost:9093")),
-            ("advertised.listeners", format!("PLAINTEXT://127.0.0.1:{}", self.host_port)),
+            (
+                "listeners",
+                format!(
+                    "CLIENT://0.0.0.0:{CLIENT_PORT},INTERNAL://localhost:9094,CONTROLLER://localhost:9093"
+                ),
+            ),
+            (
+                "advertised.listeners",
+                format!("CLIENT://127.0.0.1:{},INTERNAL://localhost:9094", self.host_port),
+            ),
         ]);
         let of_image = |name: &str| format!("KAFKA_{}", name.to_uppercase().replace('.', "_"));
         let heap = ("KAFKA_HEAP_OPTS".to_owned(), "-Xmx400m".to_owned());

@@ -45,11 +45,15 @@ fn folder() -> PathBuf {
 }
 
 fn fetch(folder: &Path) {
-    assert!(POM.contains(&format!("<kafka.version>{KAFKA_VERSION}<")), "the pom fetches the version under test");
+    assert!(
+        POM.contains(&format!("<kafka.version>{KAFKA_VERSION}<")),
+        "the pom fetches the version under test"
+    );
     let cache = folder.parent().expect("the folder was joined to the cache");
     fs::create_dir_all(cache).expect("the cache folder can be made");
     // Renamed only when complete: a killed or concurrent fetch leaves no half-filled folder behind.
-    let partial = tempfile::Builder::new().prefix(".kafka-").tempdir_in(cache).expect("the cache folder is writable");
+    let partial =
+        tempfile::Builder::new().prefix(".kafka-").tempdir_in(cache).expect("the cache folder is writable");
     let jars = partial.path().join("jars");
     fs::write(partial.path().join("pom.xml"), POM).expect("the temporary folder is writable");
     eprintln!("fetching Apache Kafka {KAFKA_VERSION} from Maven Central into {}", folder.display());

@@ -1,5 +1,6 @@
 //! The one Kafka that all tests of a process share, and the choice of where it runs.
 
+use std::any::Any;
 use std::env;
 use std::sync::LazyLock;
 use std::time::Duration;
@@ -17,14 +18,8 @@ const SERVING_LIMIT: Duration = Duration::from_secs(90);
 /// A single Apache Kafka that lives as long as the test process.
 pub(crate) struct Kafka {
     client: Client,
-    _keeper: Keeper,
-}
-
-/// What keeps the broker running.
-enum Keeper {
-    Docker { _container: KafkaContainer },
-    Jvm { _cluster: Cluster, _folder: LastWill },
-    Somebody,
+    /// Ends the broker when dropped.
+    _keeper: Box<dyn Any + Send + Sync>,
 }
 
 impl Kafka {
@@ -60,7 +55,7 @@ impl Kafka {
                  or set {CHOICE}=HOST:PORT",
                 version = jars::KAFKA_VERSION
             ),
-            address if address.contains(':') => Kafka::serving(address, Keeper::Somebody),
+            address if address.contains(':') => Kafka::serving(address, ()),
             other => panic!("{CHOICE} is {other}; it may be docker, jvm or HOST:PORT"),
         }
     }
@@ -68,7 +63,7 @@ impl Kafka {
     fn in_docker() -> Kafka {
         let container = KafkaContainer::start();
         let bootstrap = container.bootstrap.clone();
-        Kafka::serving(&bootstrap, Keeper::Docker { _container: container })
+        Kafka::serving(&bootstrap, container)
     }
 
     fn in_jvm() -> Kafka {
@@ -79,12 +74,14 @@ impl Kafka {
         let will = LastWill::new(r#"for i in 1 2 3 4 5; do rm -rf "$1" && break; sleep 1; done"#, &[path]);
         let cluster = Cluster::start(Shape::Single, folder.path());
         let bootstrap = cluster.bootstrap().to_owned();
-        Kafka::serving(&bootstrap, Keeper::Jvm { _cluster: cluster, _folder: will })
+        Kafka::serving(&bootstrap, (cluster, will))
     }
 
-    fn serving(bootstrap: &str, keeper: Keeper) -> Kafka {
+    fn serving(bootstrap: &str, keeper: impl Any + Send + Sync) -> Kafka {
         let client = Client::new(bootstrap);
-        await_until(SERVING_LIMIT, &format!("a Kafka broker answers at {bootstrap}"), || client.brokers().is_ok());
-        Kafka { client, _keeper: keeper }
+        await_until(SERVING_LIMIT, &format!("a Kafka broker answers at {bootstrap}"), || {
+            client.brokers().is_ok()
+        });
+        Kafka { client, _keeper: Box::new(keeper) }
     }
 }

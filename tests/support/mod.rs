@@ -22,5 +22,4 @@ pub(crate) use cluster::{Cluster, Shape};
 pub(crate) use kafka::Kafka;
 pub(crate) use node::NodeId;
 pub(crate) use record::{Received, TestRecord};
-pub(crate) use transaction::OpenTransaction;
 pub(crate) use wait::{await_some, await_until};

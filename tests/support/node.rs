@@ -99,7 +99,9 @@ impl Node {
     pub(crate) fn stop(&mut self) {
         self.signal("TERM");
         let process = self.process.as_mut().expect("signal() found it running");
-        await_until(STOP_LIMIT, "a stopped server ends", || process.try_wait().is_ok_and(|end| end.is_some()));
+        await_until(STOP_LIMIT, "a stopped server ends", || {
+            process.try_wait().is_ok_and(|end| end.is_some())
+        });
         self.process = None;
     }
 
@@ -132,8 +134,14 @@ impl Node {
         let errors = log.try_clone().expect("a file handle can be doubled");
         let logging = self.dir.join("log4j2.properties");
         let mut command = leashed("java");
+        // The first compiler and the plain collector: a start costs half the processor time, and tests are mostly starts.
         command
-            .args([&format!("-Xmx{heap_mib}m"), "-XX:+UseSerialGC", "-Djava.awt.headless=true"])
+            .args([
+                &format!("-Xmx{heap_mib}m"),
+                "-XX:+UseSerialGC",
+                "-XX:TieredStopAtLevel=1",
+                "-Djava.awt.headless=true",
+            ])
             .arg(format!("-Dlog4j2.configurationFile={}", logging.display()))
             .args(["-cp", &format!("{}/*", jars().display()), class])
             .stdout(Stdio::from(log))

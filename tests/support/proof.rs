@@ -2,6 +2,9 @@
 
 use std::time::Duration;
 
+use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer};
+use rdkafka::{Offset, TopicPartitionList};
+
 use super::leash::leashed;
 use super::{
     Client, Cluster, Isolation, Kafka, NodeId, Received, Shape, TestRecord, await_some, await_until, unique,
@@ -10,7 +13,8 @@ use super::{
 const LIMIT: Duration = Duration::from_secs(60);
 
 fn values(records: &[Received]) -> Vec<String> {
-    let text = |record: &Received| String::from_utf8_lossy(record.value.as_deref().unwrap_or(b"null")).into_owned();
+    let text =
+        |record: &Received| String::from_utf8_lossy(record.value.as_deref().unwrap_or(b"null")).into_owned();
     records.iter().map(text).collect()
 }
 
@@ -40,7 +44,11 @@ fn shared_kafka_has_one_broker_for_everybody() {
 fn records_come_back_as_they_were_written() {
     let client = Kafka::shared().client();
     let topic = fresh_topic(client, "as-written", 3);
-    let full = TestRecord::new("key", "value").at(86_400_000).on(2).with_header("h", "1").with_header("h", vec![0, 255]);
+    let full = TestRecord::new("key", "value")
+        .at(86_400_000)
+        .on(2)
+        .with_header("h", "1")
+        .with_header("h", vec![0, 255]);
     let null = TestRecord { partition: Some(0), ..TestRecord::default() }.at(1);
     let empty = TestRecord::new("", "").at(2).on(0);
     client.produce(&topic, &[full.clone(), null, empty]);
@@ -58,7 +66,10 @@ fn records_come_back_as_they_were_written() {
     };
     assert_eq!(back(0), received(0, 0, 1, None, None));
     assert_eq!(back(1), received(0, 1, 2, Some(""), Some("")));
-    assert_eq!(back(2), Received { headers: full.headers, ..received(2, 0, 86_400_000, Some("key"), Some("value")) });
+    assert_eq!(
+        back(2),
+        Received { headers: full.headers, ..received(2, 0, 86_400_000, Some("key"), Some("value")) }
+    );
     assert_eq!(client.end_offsets(&topic), [(0, 2), (1, 0), (2, 1)]);
 }
 
@@ -86,6 +97,20 @@ fn committed_reader_awaits_the_decision_and_reads_all_of_it() {
         transaction.commit();
         assert_eq!(client.read_all(&topic, Isolation::ReadCommitted).len(), round + 2, "a committed one is");
     }
+}
+
+#[test]
+fn committed_offsets_of_a_group_are_told() {
+    let client = Kafka::shared().client();
+    let (topic, group) = (fresh_topic(client, "offsets", 2), unique("group"));
+    let consumer: BaseConsumer =
+        client.config().set("group.id", &group).create().expect("the configuration is valid");
+    let mut offsets = TopicPartitionList::new();
+    offsets.add_partition_offset(&topic, 1, Offset::Offset(7)).expect("the offset is valid");
+    consumer.commit(&offsets, CommitMode::Sync).expect("the coordinator answers");
+
+    assert_eq!(client.committed(&group, &topic), [(1, 7)]);
+    assert_eq!(client.committed(&unique("group"), &topic), []);
 }
 
 #[test]
@@ -122,7 +147,12 @@ fn cluster_survives_the_loss_of_any_node() {
     cluster.resume(frozen);
     await_until(LIMIT, "all brokers are back", || client.brokers().is_ok_and(|brokers| brokers.len() == 3));
 
-    let expected =
-        ["before", "without its leader", "without a controller", "without a stopped broker", "while its leader is frozen"];
+    let expected = [
+        "before",
+        "without its leader",
+        "without a controller",
+        "without a stopped broker",
+        "while its leader is frozen",
+    ];
     assert_eq!(values(&client.read_all(&topic, Isolation::ReadCommitted)), expected);
 }

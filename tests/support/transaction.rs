@@ -11,6 +11,7 @@ use rdkafka::producer::{BaseProducer, BaseRecord, DeliveryResult, Producer, Prod
 use rdkafka::types::RDKafkaErrorCode;
 
 use super::record::TestRecord;
+use super::wait::await_until;
 
 const DELIVERY_LIMIT: Duration = Duration::from_secs(60);
 
@@ -40,7 +41,9 @@ pub(crate) struct Writer {
 impl Writer {
     pub(crate) fn new(mut config: ClientConfig) -> Writer {
         config.set("enable.idempotence", "true").set("partitioner", "murmur2_random").set("linger.ms", "1");
-        Writer { producer: config.create_with_context(Receipts::default()).expect("the configuration is valid") }
+        Writer {
+            producer: config.create_with_context(Receipts::default()).expect("the configuration is valid"),
+        }
     }
 
     /// Returns when every record is in the log.
@@ -49,7 +52,11 @@ impl Writer {
             self.enqueue(topic, record);
             self.producer.poll(Duration::ZERO);
         }
-        self.producer.flush(DELIVERY_LIMIT).unwrap_or_else(|error| panic!("{topic} does not take records: {error}"));
+        // Not `flush`, which looks only every 100 ms.
+        await_until(DELIVERY_LIMIT, &format!("{topic} has taken every record"), || {
+            self.producer.poll(Duration::from_millis(1));
+            self.producer.in_flight_count() == 0
+        });
         let failure = self.producer.context().failure.lock().expect("no holder of the lock panics").take();
         assert!(failure.is_none(), "a record was not written to {topic}: {failure:?}");
     }

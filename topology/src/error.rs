@@ -20,8 +20,17 @@ impl StoreError {
     }
 
     /// A store error caused by `source`.
-    pub fn caused_by(message: impl Into<String>, source: impl std::error::Error + Send + Sync + 'static) -> Self {
+    pub fn caused_by(
+        message: impl Into<String>,
+        source: impl std::error::Error + Send + Sync + 'static,
+    ) -> Self {
         StoreError { message: message.into(), source: Some(Box::new(source)) }
+    }
+}
+
+impl From<SerdeError> for StoreError {
+    fn from(error: SerdeError) -> Self {
+        StoreError::caused_by("a stored entry cannot be read", error)
     }
 }
 
@@ -142,6 +151,9 @@ pub enum TopologyError {
     /// A topic is read by two sources.
     #[error("the topic '{0}' is read by two sources: read it once and use the stream twice")]
     TopicReadTwice(String),
+    /// Two streams were merged that do not belong together.
+    #[error("'{0}' merges streams of two builders: begin all streams with the same StreamsBuilder")]
+    TwoBuilders(String),
     /// A name that Kafka would refuse.
     #[error("'{0}' cannot be a topic's name: use 1 to 249 of the characters a-z A-Z 0-9 . _ -")]
     BadTopicName(String),

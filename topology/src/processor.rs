@@ -47,7 +47,7 @@ pub trait RecordCollector {
 pub struct Counts {
     /// Records that no window took any more.
     pub late: u64,
-    /// Records dropped because their key or value is null where the operator needs one.
+    /// Records dropped because their key is null where they are grouped by it.
     pub null: u64,
     /// Windows that were closed.
     pub windows_closed: u64,
@@ -55,6 +55,17 @@ pub struct Counts {
     pub store_reads: u64,
     /// Entries written to stores.
     pub store_writes: u64,
+}
+
+impl std::ops::AddAssign for Counts {
+    fn add_assign(&mut self, other: Counts) {
+        let Counts { late, null, windows_closed, store_reads, store_writes } = other;
+        self.late += late;
+        self.null += null;
+        self.windows_closed += windows_closed;
+        self.store_reads += store_reads;
+        self.store_writes += store_writes;
+    }
 }
 
 /// A result that could not be written while state was flushed: there is no source record to blame.
@@ -147,8 +158,26 @@ impl Context<'_> {
         Ok(())
     }
 
+    /// Writes the removal of `key` to the changelog and stages it for the store.
+    pub(crate) fn delete(
+        &mut self,
+        store: StoreIndex,
+        key: &[u8],
+        changelog_key: &[u8],
+    ) -> Result<(), CollectError> {
+        self.collector.append(store, changelog_key, None)?;
+        self.stores.delete(store, key);
+        self.frame.counts.store_writes += 1;
+        Ok(())
+    }
+
     /// Reads the committed value of `key`.
-    pub(crate) fn get(&mut self, store: StoreIndex, key: &[u8], value: &mut Vec<u8>) -> Result<bool, StoreError> {
+    pub(crate) fn get(
+        &mut self,
+        store: StoreIndex,
+        key: &[u8],
+        value: &mut Vec<u8>,
+    ) -> Result<bool, StoreError> {
         self.frame.counts.store_reads += 1;
         self.stores.get(store, key, value)
     }
@@ -195,6 +224,32 @@ pub(crate) trait Process<K, V> {
 /// An operator that is wired into a task. One task runs on one thread, so the cell is never contended.
 pub(crate) type Link<K, V> = Rc<RefCell<dyn Process<K, V>>>;
 
+/// Lets the others go on where one of several takers of a record refuses it, so that what one gets does not depend on
+/// the order in which they were made. The first refusal is told when all have had their turn.
+#[derive(Default)]
+pub(crate) struct Refusals(Option<ProcessError>);
+
+impl Refusals {
+    /// Keeps a refusal; any other error ends the transaction at once.
+    pub(crate) fn note(&mut self, result: Result<(), ProcessError>) -> Result<(), ProcessError> {
+        match result {
+            Err(
+                refusal @ (ProcessError::BadRecord { .. }
+                | ProcessError::Collect(CollectError::Refused { .. })),
+            ) => {
+                self.0.get_or_insert(refusal);
+                Ok(())
+            }
+            other => other,
+        }
+    }
+
+    /// The first refusal, if there was one.
+    pub(crate) fn first(self) -> Result<(), ProcessError> {
+        self.0.map_or(Ok(()), Err)
+    }
+}
+
 /// The operators that come next.
 pub(crate) struct Children<K, V>(Box<[Link<K, V>]>);
 
@@ -209,11 +264,19 @@ impl<K, V> Children<K, V> {
         Children(links.into_boxed_slice())
     }
 
-    pub(crate) fn forward(&self, record: Record<'_, K, V>, ctx: &mut Context<'_>) -> Result<(), ProcessError> {
-        for child in &self.0 {
-            child.borrow_mut().process(record, ctx)?;
+    pub(crate) fn forward(
+        &self,
+        record: Record<'_, K, V>,
+        ctx: &mut Context<'_>,
+    ) -> Result<(), ProcessError> {
+        if let [child] = &*self.0 {
+            return child.borrow_mut().process(record, ctx);
         }
-        Ok(())
+        let mut refusals = Refusals::default();
+        for child in &self.0 {
+            refusals.note(child.borrow_mut().process(record, ctx))?;
+        }
+        refusals.first()
     }
 
     /// Forwards to one child only; to none where there is no such child.

@@ -4,6 +4,10 @@ use crate::time::Timestamp;
 
 /// Headers of a record, in order; names may repeat. Empty headers take no memory.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[expect(
+    clippy::box_collection,
+    reason = "records mostly have none, and then carry one word instead of three"
+)]
 pub struct Headers(Option<Box<Vec<Header>>>);
 
 /// One header: a name and a value that may be null.

@@ -7,6 +7,9 @@ use compact_str::CompactString;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use crate::time::Timestamp;
+use crate::windows::{TimeWindows, Windowed};
+
 /// The bytes are not what the serde expects, or the value cannot be written.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
@@ -33,6 +36,28 @@ pub enum Written {
 }
 
 /// Turns values of type `T` into bytes and back. `None` stands for Kafka's null.
+///
+/// ```
+/// use riacho_topology::{Serde, SerdeError, Written};
+/// struct YesNo;
+///
+/// impl Serde<bool> for YesNo {
+///     fn deserialize(&self, bytes: Option<&[u8]>) -> Result<bool, SerdeError> {
+///         match bytes {
+///             Some(b"yes") => Ok(true),
+///             Some(b"no") => Ok(false),
+///             _ => Err(SerdeError::new("neither yes nor no")),
+///         }
+///     }
+///
+///     fn serialize(&self, value: &bool, out: &mut Vec<u8>) -> Result<Written, SerdeError> {
+///         out.extend_from_slice(if *value { b"yes" } else { b"no" });
+///         Ok(Written::Bytes)
+///     }
+/// }
+/// # assert!(YesNo.deserialize(Some(b"yes"))?);
+/// # Ok::<(), SerdeError>(())
+/// ```
 pub trait Serde<T>: Send + Sync {
     /// Reads a value.
     ///
@@ -45,6 +70,13 @@ pub trait Serde<T>: Send + Sync {
     /// # Errors
     /// When the value has no representation.
     fn serialize(&self, value: &T, out: &mut Vec<u8>) -> Result<Written, SerdeError>;
+
+    /// Whether [`serialize`](Self::serialize) writes `value` as null. A record whose key is null has no group, and
+    /// an aggregate that is null is deleted: no group, no entry.
+    fn is_null(&self, value: &T) -> bool {
+        let _ = value;
+        false
+    }
 }
 
 /// A serde that is shared by all tasks.
@@ -122,7 +154,16 @@ macro_rules! big_endian {
 }
 big_endian!(i16, i32, i64, u16, u32, u64);
 
-/// JSON through serde.
+/// JSON through serde. Its errors name line and column.
+///
+/// ```
+/// use riacho_topology::{Json, Serde};
+/// #[derive(serde::Serialize, serde::Deserialize)]
+/// struct View { page: String }
+/// let view: View = Json::new().deserialize(Some(br#"{"page":"/"}"#))?;
+/// assert_eq!(view.page, "/");
+/// # Ok::<(), riacho_topology::SerdeError>(())
+/// ```
 #[derive(Debug)]
 pub struct Json<T>(PhantomData<fn() -> T>);
 
@@ -146,7 +187,8 @@ impl<T: Serialize + DeserializeOwned> Serde<T> for Json<T> {
     }
 
     fn serialize(&self, value: &T, out: &mut Vec<u8>) -> Result<Written, SerdeError> {
-        serde_json::to_writer(out, value).map_err(|error| SerdeError(format!("not representable as JSON: {error}")))?;
+        serde_json::to_writer(out, value)
+            .map_err(|error| SerdeError(format!("not representable as JSON: {error}")))?;
         Ok(Written::Bytes)
     }
 }
@@ -166,11 +208,96 @@ impl<T, S: Serde<T>> Serde<Option<T>> for Nullable<S> {
             None => Ok(Written::Null),
         }
     }
+
+    fn is_null(&self, value: &Option<T>) -> bool {
+        value.as_ref().is_none_or(|value| self.0.is_null(value))
+    }
+}
+
+/// Keys of windowed tables, as Kafka's `TimeWindowedSerializer` writes them: the key as `S` writes it, then 8 bytes of
+/// the window's start, big-endian. Whether the window was [`closed`](Windowed::closed) is not written.
+///
+/// ```
+/// use std::time::Duration;
+/// use riacho_topology::{Serde, TimeWindowed, TimeWindows, Timestamp, Utf8, Windowed};
+/// let per_minute = TimeWindows::of_size_with_no_grace(Duration::from_secs(60))?;
+/// let key = Windowed { key: "ana".to_owned(), window: per_minute.window(Timestamp(60_000)), closed: false };
+/// let mut bytes = Vec::new();
+/// TimeWindowed::of(per_minute, Utf8).serialize(&key, &mut bytes)?;
+/// assert_eq!(bytes, b"ana\x00\x00\x00\x00\x00\x00\xea\x60");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Copy, Debug)]
+pub struct TimeWindowed<S> {
+    windows: TimeWindows,
+    key_serde: S,
+}
+
+impl<S> TimeWindowed<S> {
+    /// Keys that `key_serde` writes, in these windows; a reader takes the windows' length from them.
+    pub const fn of(windows: TimeWindows, key_serde: S) -> Self {
+        TimeWindowed { windows, key_serde }
+    }
+}
+
+impl<K, S: Serde<K>> Serde<Windowed<K>> for TimeWindowed<S> {
+    fn deserialize(&self, bytes: Option<&[u8]>) -> Result<Windowed<K>, SerdeError> {
+        let bytes = bytes.ok_or_else(|| SerdeError::null("a windowed key"))?;
+        let (key, start) = bytes
+            .split_last_chunk()
+            .ok_or_else(|| SerdeError(format!("{} bytes are too few for a windowed key", bytes.len())))?;
+        let start = windowed_start(i64::from_be_bytes(*start))?;
+        let key = self.key_serde.deserialize(Some(key))?;
+        Ok(Windowed { key, window: self.windows.window(start), closed: false })
+    }
+
+    fn serialize(&self, value: &Windowed<K>, out: &mut Vec<u8>) -> Result<Written, SerdeError> {
+        let start = windowed_start(value.window.start.0)?;
+        if self.key_serde.serialize(&value.key, out)? == Written::Null {
+            return Err(SerdeError::null("the key of a windowed key"));
+        }
+        out.extend_from_slice(&start.0.to_be_bytes());
+        Ok(Written::Bytes)
+    }
+}
+
+fn windowed_start(millis: i64) -> Result<Timestamp, SerdeError> {
+    if millis < 0 {
+        return Err(SerdeError(format!("a window would start at {millis}, before 1970")));
+    }
+    Ok(Timestamp(millis))
 }
 
 /// A value that writes itself compactly for state: the layout may change, the version byte says which one it is.
 ///
 /// Integers are best written with [`write_varint`]; see [`State`] for the serde.
+///
+/// ```
+/// use riacho_topology::{Serde, SerdeError, State, StateCodec, read_varint, write_varint};
+/// #[derive(Debug, PartialEq)]
+/// struct Visits { count: u64 }
+///
+/// impl StateCodec for Visits {
+///     const VERSION: u8 = 1;
+///
+///     fn encode(&self, out: &mut Vec<u8>) {
+///         write_varint(self.count, out);
+///     }
+///
+///     fn decode(version: u8, mut bytes: &[u8]) -> Result<Self, SerdeError> {
+///         match version {
+///             1 => Ok(Visits { count: read_varint(&mut bytes)? }),
+///             other => Err(SerdeError::new(format!("layout {other} of Visits is unknown"))),
+///         }
+///     }
+/// }
+///
+/// let mut bytes = Vec::new();
+/// State::new().serialize(&Visits { count: 300 }, &mut bytes)?;
+/// assert_eq!(bytes, [1, 0xac, 0x02]);
+/// assert_eq!(State::<Visits>::new().deserialize(Some(&bytes))?, Visits { count: 300 });
+/// # Ok::<(), SerdeError>(())
+/// ```
 pub trait StateCodec: Sized {
     /// The layout that `encode` writes. Increase it with every change; `decode` should read the one before too.
     const VERSION: u8;

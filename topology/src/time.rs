@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::error::BadRecordPolicy;
 use crate::record::Record;
@@ -31,16 +32,25 @@ impl Timestamp {
     }
 }
 
+/// This long after 1970-01-01T00:00:00Z, held at the end of the range.
+impl From<Duration> for Timestamp {
+    fn from(since_epoch: Duration) -> Self {
+        Timestamp(i64::try_from(since_epoch.as_millis()).unwrap_or(i64::MAX))
+    }
+}
+
 impl fmt::Display for Timestamp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}", self.0)
     }
 }
 
-pub(crate) enum Source<K, V> {
+type Field<K, V> = dyn Fn(&Record<'_, K, V>) -> Option<Timestamp> + Send + Sync;
+
+enum Source<K, V> {
     RecordTime,
     WallClock,
-    Field(Arc<dyn Fn(&Record<'_, K, V>) -> Option<Timestamp> + Send + Sync>),
+    Field(Arc<Field<K, V>>),
 }
 
 /// Where a source takes the event time of its records from.

@@ -1,5 +1,6 @@
 //! Windows over event time: tumbling and hopping, aligned to the epoch, start inclusive, end exclusive.
 
+use std::hash::{Hash, Hasher};
 use std::time::Duration;
 
 use crate::time::Timestamp;
@@ -27,6 +28,15 @@ pub struct Windowed<K> {
 impl<K: PartialEq> PartialEq for Windowed<K> {
     fn eq(&self, other: &Self) -> bool {
         self.key == other.key && self.window == other.window
+    }
+}
+
+impl<K: Eq> Eq for Windowed<K> {}
+
+impl<K: Hash> Hash for Windowed<K> {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.key.hash(state);
+        self.window.hash(state);
     }
 }
 
@@ -77,10 +87,18 @@ impl TimeWindows {
         const CENTURY_MS: i64 = 100 * 366 * 86_400_000;
         let (size_ms, grace_ms) = (millis(size), millis(grace));
         if !(1..=CENTURY_MS).contains(&size_ms) {
-            return Err(BadWindow { what: "the window size", value_ms: size_ms, must: format!("1..={CENTURY_MS} ms") });
+            return Err(BadWindow {
+                what: "the window size",
+                value_ms: size_ms,
+                must: format!("1..={CENTURY_MS} ms"),
+            });
         }
         if grace_ms > CENTURY_MS {
-            return Err(BadWindow { what: "the grace", value_ms: grace_ms, must: format!("0..={CENTURY_MS} ms") });
+            return Err(BadWindow {
+                what: "the grace",
+                value_ms: grace_ms,
+                must: format!("0..={CENTURY_MS} ms"),
+            });
         }
         Ok(TimeWindows { size_ms, advance_ms: size_ms, grace_ms })
     }

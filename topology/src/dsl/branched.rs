@@ -12,6 +12,22 @@ use crate::record::Record;
 type Predicates<K, V> = Arc<Mutex<Vec<Box<Predicate<K, V>>>>>;
 
 /// Collects branches; made by [`KStream::split`].
+///
+/// ```
+/// use riacho_topology::{BigEndian, Consumed, Produced, StreamsBuilder, TestDriver, Utf8};
+/// let builder = StreamsBuilder::new();
+/// let amounts = builder.stream("amounts", Consumed::<String, i64>::with(Utf8, BigEndian));
+/// let branches = amounts.split().branch(|amount| *amount.value < 0).default_branch();
+/// for (branch, topic) in branches.iter().zip(["refunds", "sales"]) {
+///     branch.to(topic, Produced::with(Utf8, BigEndian));
+/// }
+///
+/// let mut run = TestDriver::of(builder.build()?);
+/// run.input::<String, i64>("amounts", Utf8, BigEndian).send("ana", 5).send("ana", -5);
+/// assert_eq!(run.output::<String, i64>("sales", Utf8, BigEndian), [("ana", 5)]);
+/// assert_eq!(run.output::<String, i64>("refunds", Utf8, BigEndian), [("ana", -5)]);
+/// # Ok::<(), riacho_topology::TopologyError>(())
+/// ```
 pub struct BranchedKStream<K, V> {
     stream: KStream<K, V>,
     node: NodeId,
@@ -46,7 +62,8 @@ impl<K: 'static, V: 'static> BranchedKStream<K, V> {
         let mut plan = self.stream.plan.borrow_mut();
         // Kafka Streams takes an index for each branch although its name does not show it.
         plan.name("", None);
-        let factory = |wiring: &mut Wiring<'_>| Wiring::link::<K, V>(Pass::<K, V> { children: wiring.children() });
+        let factory =
+            |wiring: &mut Wiring<'_>| Wiring::link::<K, V>(Pass::<K, V> { children: wiring.children() });
         let name = format!("{}{suffix}", self.name);
         let node = plan.add(name, Role::Processor { store: None }, vec![self.node], Arc::new(factory));
         self.branches.push(KStream {

@@ -51,7 +51,11 @@ impl StreamsBuilder {
     }
 
     /// Reads a topic.
-    pub fn stream<K: 'static, V: 'static>(&self, topic: impl Into<String>, consumed: Consumed<K, V>) -> KStream<K, V> {
+    pub fn stream<K: 'static, V: 'static>(
+        &self,
+        topic: impl Into<String>,
+        consumed: Consumed<K, V>,
+    ) -> KStream<K, V> {
         let Consumed { key_serde, value_serde, event_time, name } = consumed;
         let mut plan = self.plan.borrow_mut();
         let name = plan.name("KSTREAM-SOURCE-", name.as_deref());

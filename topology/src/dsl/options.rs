@@ -6,6 +6,15 @@ use crate::serde::{Serde, SharedSerde};
 use crate::time::EventTime;
 
 /// How a topic is read.
+///
+/// ```
+/// use riacho_topology::{Consumed, EventTime, Timestamp, Utf8};
+/// let of_the_record = Consumed::<String, String>::with(Utf8, Utf8);
+/// let of_a_field = Consumed::<String, String>::with(Utf8, Utf8)
+///     .event_time(EventTime::<String, String>::field(|view| view.value.parse().ok().map(Timestamp)))
+///     .named("views-source");
+/// # let _ = (of_the_record, of_a_field);
+/// ```
 pub struct Consumed<K, V> {
     pub(crate) key_serde: SharedSerde<K>,
     pub(crate) value_serde: SharedSerde<V>,
@@ -39,7 +48,7 @@ impl<K, V> Consumed<K, V> {
     }
 }
 
-/// How a topic is written.
+/// How a topic is written: `stream.to("counts", Produced::with(Utf8, BigEndian))`.
 pub struct Produced<K, V> {
     pub(crate) key_serde: SharedSerde<K>,
     pub(crate) value_serde: SharedSerde<V>,
@@ -91,7 +100,7 @@ impl<K, V> Grouped<K, V> {
     }
 }
 
-/// How an aggregate is kept.
+/// How an aggregate is kept: `count(Materialized::named("counts", BigEndian))`.
 pub struct Materialized<A> {
     pub(crate) store: Option<String>,
     pub(crate) value_serde: SharedSerde<A>,

@@ -6,12 +6,31 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use crate::dsl::{BranchedKStream, Grouped, KGroupedStream, Produced};
-use crate::error::ProcessError;
-use crate::operators::{Filter, FlatMap, Map, MapValues, Pass, Peek, SelectKey, Sink};
+use crate::error::{ProcessError, TopologyError};
+use crate::operators::{Filter, FlatMap, FlatMapValues, Map, MapValues, Pass, Peek, SelectKey, Sink};
 use crate::plan::{Factory, NodeId, Plan, Role, TopicName, Wiring};
 use crate::record::Record;
 
 /// A stream of records with keys of type `K` and values of type `V`.
+///
+/// A handle on a step of the topology: cheap to clone, and any number of steps may follow it. Each record then goes
+/// to all of them, in the order in which they were added. Functions are called with a [`Record`], so they see key,
+/// value, time and headers.
+///
+/// ```
+/// use riacho_topology::{Consumed, Produced, StreamsBuilder, TestDriver, Utf8};
+/// let builder = StreamsBuilder::new();
+/// let views = builder.stream("views", Consumed::<String, String>::with(Utf8, Utf8));
+/// let pages = views.filter(|view| view.value.starts_with('/')).map_values(|view| view.value.to_lowercase());
+/// pages.to("pages", Produced::with(Utf8, Utf8));
+/// views.filter_not(|view| view.value.starts_with('/')).to("strays", Produced::with(Utf8, Utf8));
+///
+/// let mut run = TestDriver::of(builder.build()?);
+/// run.input::<String, String>("views", Utf8, Utf8).send("ana", "/Home").send("bia", "?");
+/// assert_eq!(run.output::<String, String>("pages", Utf8, Utf8), [("ana", "/home")]);
+/// assert_eq!(run.output::<String, String>("strays", Utf8, Utf8), [("bia", "?")]);
+/// # Ok::<(), riacho_topology::TopologyError>(())
+/// ```
 pub struct KStream<K, V> {
     pub(crate) plan: Rc<RefCell<Plan>>,
     pub(crate) node: NodeId,
@@ -37,7 +56,13 @@ impl<K, V> KStream<K, V> {
         plan.add(name, role, vec![self.node], factory)
     }
 
-    fn operator<K2, V2>(&self, prefix: &str, name: Option<&str>, rekeys: bool, factory: Factory) -> KStream<K2, V2> {
+    fn operator<K2, V2>(
+        &self,
+        prefix: &str,
+        name: Option<&str>,
+        rekeys: bool,
+        factory: Factory,
+    ) -> KStream<K2, V2> {
         let node = self.add(prefix, name, Role::Processor { store: None }, factory);
         self.at(node, self.repartition_required || rekeys)
     }
@@ -46,14 +71,30 @@ impl<K, V> KStream<K, V> {
 impl<K: 'static, V: 'static> KStream<K, V> {
     /// Keeps the records that `accept` accepts.
     #[must_use]
-    pub fn filter(&self, accept: impl Fn(&Record<'_, K, V>) -> bool + Send + Sync + 'static) -> KStream<K, V> {
+    pub fn filter(
+        &self,
+        accept: impl Fn(&Record<'_, K, V>) -> bool + Send + Sync + 'static,
+    ) -> KStream<K, V> {
         self.filter_named(None, accept)
     }
 
     /// Keeps the records that `reject` does not accept.
     #[must_use]
-    pub fn filter_not(&self, reject: impl Fn(&Record<'_, K, V>) -> bool + Send + Sync + 'static) -> KStream<K, V> {
-        self.filter_named(None, move |record| !reject(record))
+    pub fn filter_not(
+        &self,
+        reject: impl Fn(&Record<'_, K, V>) -> bool + Send + Sync + 'static,
+    ) -> KStream<K, V> {
+        self.filter_not_named(None, reject)
+    }
+
+    /// [`filter_not`](Self::filter_not) with a name for the node.
+    #[must_use]
+    pub fn filter_not_named<'n>(
+        &self,
+        name: impl Into<Option<&'n str>>,
+        reject: impl Fn(&Record<'_, K, V>) -> bool + Send + Sync + 'static,
+    ) -> KStream<K, V> {
+        self.filter_named(name, move |record| !reject(record))
     }
 
     /// [`filter`](Self::filter) with a name for the node.
@@ -123,11 +164,44 @@ impl<K: 'static, V: 'static> KStream<K, V> {
         &self,
         map: impl Fn(&Record<'_, K, V>) -> I + Send + Sync + 'static,
     ) -> KStream<K2, V2> {
+        self.flat_map_named(None, map)
+    }
+
+    /// [`flat_map`](Self::flat_map) with a name for the node.
+    #[must_use]
+    pub fn flat_map_named<'n, K2: 'static, V2: 'static, I: IntoIterator<Item = (K2, V2)>>(
+        &self,
+        name: impl Into<Option<&'n str>>,
+        map: impl Fn(&Record<'_, K, V>) -> I + Send + Sync + 'static,
+    ) -> KStream<K2, V2> {
         let map = Arc::new(map);
         let factory = move |wiring: &mut Wiring<'_>| {
             Wiring::link::<K, V>(FlatMap { map: Arc::clone(&map), children: wiring.children() })
         };
-        self.operator("KSTREAM-FLATMAP-", None, true, Arc::new(factory))
+        self.operator("KSTREAM-FLATMAP-", name.into(), true, Arc::new(factory))
+    }
+
+    /// Makes any number of values of each record; key and partition stay.
+    #[must_use]
+    pub fn flat_map_values<V2: 'static, I: IntoIterator<Item = V2>>(
+        &self,
+        map: impl Fn(&Record<'_, K, V>) -> I + Send + Sync + 'static,
+    ) -> KStream<K, V2> {
+        self.flat_map_values_named(None, map)
+    }
+
+    /// [`flat_map_values`](Self::flat_map_values) with a name for the node.
+    #[must_use]
+    pub fn flat_map_values_named<'n, V2: 'static, I: IntoIterator<Item = V2>>(
+        &self,
+        name: impl Into<Option<&'n str>>,
+        map: impl Fn(&Record<'_, K, V>) -> I + Send + Sync + 'static,
+    ) -> KStream<K, V2> {
+        let map = Arc::new(map);
+        let factory = move |wiring: &mut Wiring<'_>| {
+            Wiring::link::<K, V>(FlatMapValues { map: Arc::clone(&map), children: wiring.children() })
+        };
+        self.operator("KSTREAM-FLATMAPVALUES-", name.into(), false, Arc::new(factory))
     }
 
     /// Gives each record another key: a following aggregation repartitions.
@@ -161,13 +235,22 @@ impl<K: 'static, V: 'static> KStream<K, V> {
 
     /// [`peek`](Self::peek) with a name for the node.
     #[must_use]
-    pub fn peek_named(&self, name: &str, look: impl Fn(&Record<'_, K, V>) + Send + Sync + 'static) -> KStream<K, V> {
+    pub fn peek_named(
+        &self,
+        name: &str,
+        look: impl Fn(&Record<'_, K, V>) + Send + Sync + 'static,
+    ) -> KStream<K, V> {
         self.look("KSTREAM-PEEK-", Some(name), look)
     }
 
     /// Looks at each record; nothing follows.
     pub fn for_each(&self, look: impl Fn(&Record<'_, K, V>) + Send + Sync + 'static) {
         let _: KStream<K, V> = self.look("KSTREAM-FOREACH-", None, look);
+    }
+
+    /// [`for_each`](Self::for_each) with a name for the node.
+    pub fn for_each_named(&self, name: &str, look: impl Fn(&Record<'_, K, V>) + Send + Sync + 'static) {
+        let _: KStream<K, V> = self.look("KSTREAM-FOREACH-", Some(name), look);
     }
 
     fn look(
@@ -183,13 +266,26 @@ impl<K: 'static, V: 'static> KStream<K, V> {
         self.operator(prefix, name, false, Arc::new(factory))
     }
 
-    /// The records of both streams, in no particular order between them.
+    /// The records of both streams, in no particular order between them. Both must come from one builder.
     #[must_use]
     pub fn merge(&self, other: &KStream<K, V>) -> KStream<K, V> {
+        self.merge_named(None, other)
+    }
+
+    /// [`merge`](Self::merge) with a name for the node.
+    #[must_use]
+    pub fn merge_named<'n>(&self, name: impl Into<Option<&'n str>>, other: &KStream<K, V>) -> KStream<K, V> {
         let mut plan = self.plan.borrow_mut();
-        let name = plan.name("KSTREAM-MERGE-", None);
-        let factory = |wiring: &mut Wiring<'_>| Wiring::link::<K, V>(Pass::<K, V> { children: wiring.children() });
-        let node = plan.add(name, Role::Processor { store: None }, vec![self.node, other.node], Arc::new(factory));
+        let name = plan.name("KSTREAM-MERGE-", name.into());
+        let factory =
+            |wiring: &mut Wiring<'_>| Wiring::link::<K, V>(Pass::<K, V> { children: wiring.children() });
+        let parents = if Rc::ptr_eq(&self.plan, &other.plan) {
+            vec![self.node, other.node]
+        } else {
+            plan.refuse(TopologyError::TwoBuilders(name.clone()));
+            vec![self.node]
+        };
+        let node = plan.add(name, Role::Processor { store: None }, parents, Arc::new(factory));
         self.at(node, self.repartition_required || other.repartition_required)
     }
 

@@ -10,6 +10,9 @@ use crate::operators::Pass;
 use crate::plan::{NodeId, Plan, Role, Wiring};
 
 /// The latest aggregate per key, made by `count`, `reduce` and `aggregate`.
+///
+/// Its content lies in a store, which the application can be asked for; its changes are a stream. A key that changes
+/// several times between two commits is one change in it.
 pub struct KTable<K, V> {
     pub(crate) plan: Rc<RefCell<Plan>>,
     pub(crate) node: NodeId,
@@ -28,7 +31,8 @@ impl<K: 'static, V: 'static> KTable<K, V> {
     pub fn to_stream_named<'n>(&self, name: impl Into<Option<&'n str>>) -> KStream<K, V> {
         let mut plan = self.plan.borrow_mut();
         let name = plan.name("KTABLE-TOSTREAM-", name.into());
-        let factory = |wiring: &mut Wiring<'_>| Wiring::link::<K, V>(Pass::<K, V> { children: wiring.children() });
+        let factory =
+            |wiring: &mut Wiring<'_>| Wiring::link::<K, V>(Pass::<K, V> { children: wiring.children() });
         let node = plan.add(name, Role::Processor { store: None }, vec![self.node], Arc::new(factory));
         KStream { plan: Rc::clone(&self.plan), node, repartition_required: false, types: PhantomData }
     }

@@ -1,45 +1,77 @@
 //! The text of a topology, byte for byte as `Topology.describe()` of Kafka Streams prints it, and as dot and JSON.
 
-use std::collections::BTreeMap;
 use std::fmt::Write;
 
+use crate::graph::java_order::{self, Linked, Place};
 use crate::graph::{Subtopology, Topology};
-use crate::plan::{NodeId, Role};
+use crate::plan::{Node, NodeId, Role};
 
 impl Topology {
     /// Kafka Streams' text; kafka-streams-viz draws it.
+    ///
+    /// ```
+    /// use riacho_topology::{Consumed, Produced, StreamsBuilder, Utf8};
+    /// let builder = StreamsBuilder::new();
+    /// let views = builder.stream("views", Consumed::<String, String>::with(Utf8, Utf8));
+    /// views.filter(|view| !view.value.is_empty()).to("pages", Produced::with(Utf8, Utf8));
+    /// let expected = "Topologies:
+    ///    Sub-topology: 0
+    ///     Source: KSTREAM-SOURCE-0000000000 (topics: [views])
+    ///       --> KSTREAM-FILTER-0000000001
+    ///     Processor: KSTREAM-FILTER-0000000001 (stores: [])
+    ///       --> KSTREAM-SINK-0000000002
+    ///       <-- KSTREAM-SOURCE-0000000000
+    ///     Sink: KSTREAM-SINK-0000000002 (topic: pages)
+    ///       <-- KSTREAM-FILTER-0000000001
+    ///
+    /// ";
+    /// assert_eq!(builder.build()?.describe(), expected);
+    /// # Ok::<(), riacho_topology::TopologyError>(())
+    /// ```
     pub fn describe(&self) -> String {
         let mut text = String::from("Topologies:\n ");
         for (number, subtopology) in self.subtopologies().iter().enumerate() {
             let _ = writeln!(text, "  Sub-topology: {number}");
-            let sizes = self.sizes(subtopology);
-            for id in self.by_size(subtopology.nodes.clone(), &sizes) {
-                self.describe_node(id, &sizes, &mut text);
+            for (node, place) in self.in_java_order(subtopology) {
+                self.describe_node(node, &place, &mut text);
             }
             text.push('\n');
         }
         text
     }
 
-    fn describe_node(&self, id: NodeId, sizes: &BTreeMap<NodeId, usize>, text: &mut String) {
-        let Some(node) = self.nodes.get(id) else { return };
+    /// The nodes of a sub-topology, the largest first, then by name.
+    fn in_java_order(&self, subtopology: &Subtopology) -> Vec<(&Node, Place)> {
+        let linked = |id| {
+            let node: &Node = self.nodes.get(id)?;
+            Some(Linked { id, name: &node.name, parents: &node.parents })
+        };
+        let linked: Vec<_> = subtopology.nodes.iter().filter_map(|&id| linked(id)).collect();
+        let places = java_order::places(&linked).into_iter();
+        let mut nodes: Vec<_> = places.filter_map(|(id, place)| Some((self.nodes.get(id)?, place))).collect();
+        nodes.sort_by(|(a, at), (b, bt)| bt.size.cmp(&at.size).then_with(|| a.name.cmp(&b.name)));
+        nodes
+    }
+
+    fn describe_node(&self, node: &Node, place: &Place, text: &mut String) {
         let name = &node.name;
         let _ = match &node.role {
             Role::Source(topic) => writeln!(text, "    Source: {name} (topics: [{}])", topic.as_described()),
             Role::Sink(topic) => writeln!(text, "    Sink: {name} (topic: {})", topic.as_described()),
-            Role::Processor { .. } => {
-                writeln!(text, "    Processor: {name} (stores: [{}])", self.store_of(id).unwrap_or_default())
+            Role::Processor { store } => {
+                let store = store.and_then(|store| self.store_name(store));
+                writeln!(text, "    Processor: {name} (stores: [{}])", store.unwrap_or_default())
             }
         };
-        let names = |ids: Vec<NodeId>| {
-            let names: Vec<_> = self.by_size(ids, sizes).into_iter().map(|id| self.name_of(id)).collect();
+        let names = |ids: &[NodeId]| {
+            let names: Vec<_> = ids.iter().map(|&id| self.name_of(id)).collect();
             if names.is_empty() { "none".to_owned() } else { names.join(", ") }
         };
         if !matches!(node.role, Role::Sink(_)) {
-            let _ = writeln!(text, "      --> {}", names(self.children(id).collect()));
+            let _ = writeln!(text, "      --> {}", names(&place.successors));
         }
         if !matches!(node.role, Role::Source(_)) {
-            let _ = writeln!(text, "      <-- {}", names(node.parents.clone()));
+            let _ = writeln!(text, "      <-- {}", names(&place.predecessors));
         }
     }
 
@@ -49,26 +81,14 @@ impl Topology {
 
     fn store_of(&self, id: NodeId) -> Option<&str> {
         let Role::Processor { store: Some(store) } = self.nodes.get(id)?.role else { return None };
+        self.store_name(store)
+    }
+
+    fn store_name(&self, store: usize) -> Option<&str> {
         self.subtopologies().iter().find_map(|subtopology| {
             let place = subtopology.plan_stores.iter().position(|&candidate| candidate == store)?;
             subtopology.stores.get(place).map(|store| store.name.as_str())
         })
-    }
-
-    /// Kafka Streams' order: larger subtrees first, then by name. A node's size is one plus its children's, counted
-    /// once per path. Children have larger ids than their parents, so one pass from the end suffices.
-    fn sizes(&self, subtopology: &Subtopology) -> BTreeMap<NodeId, usize> {
-        let mut sizes = BTreeMap::new();
-        for &id in subtopology.nodes.iter().rev() {
-            let size = 1 + self.children(id).filter_map(|child| sizes.get(&child)).sum::<usize>();
-            sizes.insert(id, size);
-        }
-        sizes
-    }
-
-    fn by_size(&self, mut ids: Vec<NodeId>, sizes: &BTreeMap<NodeId, usize>) -> Vec<NodeId> {
-        ids.sort_by_key(|id| (std::cmp::Reverse(sizes.get(id).copied()), self.name_of(*id)));
-        ids
     }
 
     /// The topology for Graphviz.
@@ -91,8 +111,12 @@ impl Topology {
                 let _ = writeln!(dot, "  n{parent} -> n{id};");
             }
             let _ = match &node.role {
-                Role::Source(topic) => writeln!(dot, "  \"{0}\" [shape=cylinder];\n  \"{0}\" -> n{id};", topic.as_described()),
-                Role::Sink(topic) => writeln!(dot, "  \"{0}\" [shape=cylinder];\n  n{id} -> \"{0}\";", topic.as_described()),
+                Role::Source(topic) => {
+                    writeln!(dot, "  \"{0}\" [shape=cylinder];\n  \"{0}\" -> n{id};", topic.as_described())
+                }
+                Role::Sink(topic) => {
+                    writeln!(dot, "  \"{0}\" [shape=cylinder];\n  n{id} -> \"{0}\";", topic.as_described())
+                }
                 Role::Processor { .. } => Ok(()),
             };
         }

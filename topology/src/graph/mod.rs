@@ -2,6 +2,7 @@
 
 mod describe;
 mod instance;
+mod java_order;
 
 pub use instance::Instance;
 
@@ -12,6 +13,22 @@ use crate::plan::{Node, NodeId, Plan, Role, TopicName};
 use crate::store::StoreSpec;
 
 /// A computation, ready to run. Made by [`StreamsBuilder::build`](crate::StreamsBuilder::build).
+///
+/// It is cut where records go through a topic: each [`Subtopology`] runs on its own, once per partition.
+///
+/// ```
+/// use riacho_topology::{BigEndian, Consumed, Grouped, Materialized, StreamsBuilder, TopicName, Utf8};
+/// let builder = StreamsBuilder::new();
+/// let views = builder.stream("views", Consumed::<String, String>::with(Utf8, Utf8));
+/// let per_page = views.group_by(|view| view.value.clone(), Grouped::with(Utf8, Utf8));
+/// let _ = per_page.count(Materialized::named("per-page", BigEndian));
+/// let topology = builder.build()?;
+/// let [reading, counting] = topology.subtopologies() else { panic!("two sub-topologies") };
+/// assert_eq!(reading.sinks, [TopicName::Repartition("per-page-repartition".to_owned())]);
+/// assert_eq!(counting.sources, reading.sinks);
+/// assert_eq!(counting.stores[0].name, "per-page");
+/// # Ok::<(), riacho_topology::TopologyError>(())
+/// ```
 pub struct Topology {
     pub(crate) nodes: Vec<Node>,
     subtopologies: Vec<Subtopology>,
@@ -37,7 +54,8 @@ pub struct Subtopology {
 }
 
 impl Topology {
-    pub(crate) fn of(plan: Plan) -> Result<Self, TopologyError> {
+    pub(crate) fn of(mut plan: Plan) -> Result<Self, TopologyError> {
+        plan.refused.take().map_or(Ok(()), Err)?;
         validate(&plan)?;
         let subtopologies = cut(&plan);
         Ok(Topology { nodes: plan.nodes, subtopologies })
@@ -70,7 +88,11 @@ impl Topology {
     }
 
     pub(crate) fn children(&self, node: NodeId) -> impl Iterator<Item = NodeId> {
-        self.nodes.iter().enumerate().filter(move |(_, child)| child.parents.contains(&node)).map(|(id, _)| id)
+        self.nodes
+            .iter()
+            .enumerate()
+            .filter(move |(_, child)| child.parents.contains(&node))
+            .map(|(id, _)| id)
     }
 }
 

@@ -7,8 +7,9 @@ use crate::error::{ProcessError, StoreError};
 use crate::ids::StoreIndex;
 use crate::processor::{Children, Context, Process, Stateful, TaskFrame};
 use crate::record::{Headers, Record};
-use crate::serde::SharedSerde;
+use crate::serde::{SharedSerde, Written};
 use crate::store::cache::{AggregateCache, Entry, Slot};
+use crate::store::layout;
 use crate::time::Timestamp;
 
 /// Reads and writes the encoded aggregates of one store: 8 bytes of event time, big-endian, before the value, like
@@ -20,30 +21,38 @@ pub(crate) struct StoreWriter<K, A> {
 }
 
 impl<K, A> StoreWriter<K, A> {
-    pub(crate) fn key_bytes(&self, key: &K, out: &mut Vec<u8>) -> Result<(), StoreError> {
-        self.key_serde
-            .serialize(key, out)
-            .map(|_| ())
-            .map_err(|error| StoreError::caused_by("a key cannot be written", error))
+    /// Whether the record has a key to be grouped by; counts it where it has none.
+    pub(crate) fn takes(&self, key: &K, frame: &mut TaskFrame) -> bool {
+        let null = self.key_serde.is_null(key);
+        frame.counts.null += u64::from(null);
+        !null
     }
 
-    pub(crate) fn encode(&self, entry: &Entry<A>, out: &mut Vec<u8>) -> Result<(), StoreError> {
+    pub(crate) fn key_bytes(&self, key: &K, out: &mut Vec<u8>) -> Result<(), StoreError> {
+        match self.key_serde.serialize(key, out) {
+            Ok(Written::Bytes) => Ok(()),
+            Ok(Written::Null) => {
+                Err(StoreError::new("a key is written as null, which its serde's is_null denies"))
+            }
+            Err(error) => Err(StoreError::caused_by("a key cannot be written", error)),
+        }
+    }
+
+    /// Appends the entry's bytes to `out`; an entry that is null is to be deleted.
+    pub(crate) fn encode(&self, entry: &Entry<A>, out: &mut Vec<u8>) -> Result<Written, StoreError> {
         out.extend_from_slice(&entry.timestamp.0.to_be_bytes());
         self.value_serde
             .serialize(&entry.value, out)
-            .map(|_| ())
             .map_err(|error| StoreError::caused_by("an aggregate cannot be written", error))
     }
 
     pub(crate) fn decode(&self, bytes: &[u8]) -> Result<(A, Timestamp), StoreError> {
-        let (time, value) = bytes
-            .split_first_chunk::<8>()
-            .ok_or_else(|| StoreError::new(format!("an aggregate of {} bytes is cut off", bytes.len())))?;
+        let (timestamp, value) = layout::split_value(bytes)?;
         let value = self
             .value_serde
             .deserialize(Some(value))
             .map_err(|error| StoreError::caused_by("an aggregate cannot be read", error))?;
-        Ok((value, Timestamp(i64::from_be_bytes(*time))))
+        Ok((value, timestamp))
     }
 
     /// Reads the committed aggregate under `local_key`.
@@ -92,8 +101,10 @@ pub(crate) fn flush_keys<K: Hash + Eq + Clone, A>(
         key_buffer.clear();
         value_buffer.clear();
         writer.key_bytes(key, key_buffer)?;
-        writer.encode(entry, value_buffer)?;
-        ctx.put(writer.store, key_buffer, key_buffer, value_buffer)?;
+        match writer.encode(entry, value_buffer)? {
+            Written::Bytes => ctx.put(writer.store, key_buffer, key_buffer, value_buffer)?,
+            Written::Null => ctx.delete(writer.store, key_buffer, key_buffer)?,
+        }
         then(key, entry, ctx)?;
         Ok(key_buffer.len() + value_buffer.len())
     })
@@ -123,9 +134,13 @@ where
 {
     fn process(&mut self, record: Record<'_, K, V>, ctx: &mut Context<'_>) -> Result<(), ProcessError> {
         let Aggregate { writer, cache, key_buffer, value_buffer, .. } = self;
+        if !writer.takes(record.key, ctx.frame) {
+            return Ok(());
+        }
         cache.update(
             record.key,
             record.timestamp,
+            |value| writer.value_serde.is_null(value),
             |key| load_key(writer, key, (key_buffer, value_buffer), ctx).map_err(ProcessError::from),
             |slot| (self.fold)(record.key, record.value, slot),
         )?;

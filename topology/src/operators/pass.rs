@@ -4,8 +4,7 @@ use crate::error::ProcessError;
 use crate::processor::{Children, Context, Process};
 use crate::record::Record;
 
-/// `merge`, `toStream`, the node above the arms of `split`, and the filter before a repartition topic (keys that
-/// may be null are a type of their own here, so that it has nothing to filter).
+/// `merge`, `toStream` and the arms of `split`.
 pub(crate) struct Pass<K, V> {
     pub(crate) children: Children<K, V>,
 }

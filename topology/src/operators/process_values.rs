@@ -6,7 +6,7 @@ use std::sync::Arc;
 use crate::error::ProcessError;
 use crate::operators::StoreWriter;
 use crate::operators::aggregate::{cache_over, flush_keys, load_key, shrink};
-use crate::processor::{Children, Context, Process, Stateful, TaskFrame};
+use crate::processor::{Children, Context, Process, Refusals, Stateful, TaskFrame};
 use crate::record::Record;
 use crate::store::cache::{AggregateCache, Slot};
 use crate::time::Timestamp;
@@ -49,20 +49,25 @@ where
 {
     fn process(&mut self, record: Record<'_, K, V>, ctx: &mut Context<'_>) -> Result<(), ProcessError> {
         let ProcessValues { writer, cache, forward, key_buffer, value_buffer, .. } = self;
+        if !writer.takes(record.key, ctx.frame) {
+            return Ok(());
+        }
         forward.values.clear();
         cache.update(
             record.key,
             record.timestamp,
+            |state| writer.value_serde.is_null(state),
             |key| load_key(writer, key, (key_buffer, value_buffer), ctx).map_err(ProcessError::from),
             |slot| (self.step)(&record, slot, forward),
         )?;
         if cache.bytes() > ctx.frame.cache_bytes_per_store {
             ctx.frame.commit_requested = true;
         }
+        let mut refusals = Refusals::default();
         for value in &forward.values {
-            self.children.forward(record.with_value(value), ctx)?;
+            refusals.note(self.children.forward(record.with_value(value), ctx))?;
         }
-        Ok(())
+        refusals.first()
     }
 }
 

@@ -12,7 +12,12 @@ pub(crate) trait SourceOperator {
     fn process(&mut self, raw: &RawRecord<'_>, ctx: &mut Context<'_>) -> Result<(), ProcessError>;
 
     /// The event time of a record that waits among others.
-    fn event_time(&self, raw: &RawRecord<'_>, now: Timestamp, ahead_max_ms: i64) -> Result<Timestamp, ProcessError>;
+    fn event_time(
+        &self,
+        raw: &RawRecord<'_>,
+        now: Timestamp,
+        ahead_max_ms: i64,
+    ) -> Result<Timestamp, ProcessError>;
 }
 
 /// `stream`, and the reading half of a repartition.
@@ -33,13 +38,21 @@ impl<K, V> Source<K, V> {
         Ok((key, value))
     }
 
-    fn time_of(&self, record: &Record<'_, K, V>, now: Timestamp, ahead_max: i64) -> Result<Timestamp, ProcessError> {
+    fn time_of(
+        &self,
+        record: &Record<'_, K, V>,
+        now: Timestamp,
+        ahead_max: i64,
+    ) -> Result<Timestamp, ProcessError> {
         let invalid = |message: String| ProcessError::BadRecord {
             kind: BadRecord::Timestamp,
             message,
             policy: self.event_time.invalid_policy(),
         };
-        let time = self.event_time.of(record, now).ok_or_else(|| invalid("the record tells no event time".to_owned()))?;
+        let time = self
+            .event_time
+            .of(record, now)
+            .ok_or_else(|| invalid("the record tells no event time".to_owned()))?;
         if time.0 < 0 {
             return Err(invalid(format!("event time {time} is before 1970")));
         }
@@ -63,7 +76,12 @@ impl<K, V> SourceOperator for Source<K, V> {
         self.children.forward(Record { timestamp, ..record }, ctx)
     }
 
-    fn event_time(&self, raw: &RawRecord<'_>, now: Timestamp, ahead_max_ms: i64) -> Result<Timestamp, ProcessError> {
+    fn event_time(
+        &self,
+        raw: &RawRecord<'_>,
+        now: Timestamp,
+        ahead_max_ms: i64,
+    ) -> Result<Timestamp, ProcessError> {
         let (key, value) = self.read(raw)?;
         let record = Record { key: &key, value: &value, timestamp: raw.timestamp, headers: raw.headers };
         self.time_of(&record, now, ahead_max_ms)

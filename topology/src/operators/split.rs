@@ -16,7 +16,8 @@ pub(crate) struct Split<K, V> {
 
 impl<K, V> Process<K, V> for Split<K, V> {
     fn process(&mut self, record: Record<'_, K, V>, ctx: &mut Context<'_>) -> Result<(), ProcessError> {
-        let arm = self.predicates.iter().position(|accepts| accepts(&record)).unwrap_or(self.predicates.len());
+        let arm =
+            self.predicates.iter().position(|accepts| accepts(&record)).unwrap_or(self.predicates.len());
         self.arms.forward_to(arm, record, ctx)
     }
 }

@@ -6,9 +6,9 @@ use std::sync::Arc;
 
 use crate::error::{ProcessError, StoreError};
 use crate::operators::StoreWriter;
-use crate::processor::{Children, Context, Process, Stateful, TaskFrame};
+use crate::processor::{Children, Context, Process, Refusals, Stateful, TaskFrame};
 use crate::record::{Headers, Record};
-use crate::serde::SharedSerde;
+use crate::serde::{SharedSerde, Written};
 use crate::store::cache::{AggregateCache, Entry, Slot};
 use crate::store::layout;
 use crate::time::Timestamp;
@@ -71,26 +71,25 @@ impl<K: Hash + Eq + Clone, A> WindowedStore<K, A> {
         WindowedStore { windows, emit, writer, key_serde, children, local_key, changelog_key, key, value }
     }
 
-    fn load(
+    fn write(
         &mut self,
         start: Timestamp,
         key: &K,
+        entry: &Entry<A>,
         ctx: &mut Context<'_>,
-    ) -> Result<Option<(A, Timestamp)>, ProcessError> {
-        self.key.clear();
-        self.writer.key_bytes(key, &mut self.key)?;
-        layout::window_key(start, &self.key, &mut self.local_key);
-        Ok(self.writer.load(&self.local_key, &mut self.value, ctx)?)
-    }
-
-    fn write(&mut self, start: Timestamp, key: &K, entry: &Entry<A>, ctx: &mut Context<'_>) -> Result<usize, ProcessError> {
+    ) -> Result<usize, ProcessError> {
         self.key.clear();
         self.value.clear();
         self.writer.key_bytes(key, &mut self.key)?;
-        self.writer.encode(entry, &mut self.value)?;
+        let written = self.writer.encode(entry, &mut self.value)?;
         layout::window_key(start, &self.key, &mut self.local_key);
-        layout::window_changelog_key(start, &self.key, &mut self.changelog_key);
-        ctx.put(self.writer.store, &self.local_key, &self.changelog_key, &self.value)?;
+        layout::window_changelog_key(&self.key, start, &mut self.changelog_key);
+        match written {
+            Written::Bytes => {
+                ctx.put(self.writer.store, &self.local_key, &self.changelog_key, &self.value)?
+            }
+            Written::Null => ctx.delete(self.writer.store, &self.local_key, &self.changelog_key)?,
+        }
         Ok(self.local_key.len() + self.value.len())
     }
 
@@ -146,7 +145,11 @@ where
     }
 
     /// Emits what a closing window still has to tell.
-    fn close(store: &mut WindowedStore<K, A>, segment: &mut Segment<K, A>, ctx: &mut Context<'_>) -> Result<(), ProcessError> {
+    fn close(
+        store: &mut WindowedStore<K, A>,
+        segment: &mut Segment<K, A>,
+        ctx: &mut Context<'_>,
+    ) -> Result<(), ProcessError> {
         let start = segment.start;
         if store.emit == EmitStrategy::OnWindowUpdate {
             return segment.cache.for_each_dirty(|key, entry| {
@@ -168,11 +171,11 @@ where
     ) -> Result<Vec<(K, A, Timestamp)>, ProcessError> {
         let mut stored = Vec::new();
         if segment.stored && !segment.cache.is_complete() {
-            let (from, to) = (layout::window_prefix(segment.start), layout::window_upper_bound(segment.start));
+            let (from, to) = layout::window_bounds(segment.start);
             let WindowedStore { writer, key_serde, .. } = &*store;
             let cache = &segment.cache;
-            ctx.stores.scan(writer.store, &from, to.as_ref().map(<[u8; 8]>::as_slice), &mut |local_key, value| {
-                let (_, key_bytes) = split(local_key)?;
+            ctx.stores.scan(writer.store, &from, Some(&to), &mut |local_key, value| {
+                let (_, key_bytes) = layout::split_window_key(local_key)?;
                 let key = key_serde
                     .deserialize(Some(key_bytes))
                     .map_err(|error| StoreError::caused_by("a stored key cannot be read", error))?;
@@ -186,6 +189,11 @@ where
         let cache = std::mem::replace(&mut segment.cache, AggregateCache::over_committed_state());
         let mut entries = stored;
         for (key, entry) in cache.into_entries() {
+            // What was deleted is no result; but a deletion that nobody has been told of yet is news.
+            let news = store.emit == EmitStrategy::OnWindowUpdateAndClose && entry.is_dirty();
+            if store.writer.value_serde.is_null(&entry.value) && !news {
+                continue;
+            }
             let mut bytes = Vec::new();
             store.writer.key_bytes(&key, &mut bytes)?;
             entries.push((bytes, (key, entry.value, entry.timestamp)));
@@ -201,8 +209,11 @@ where
     F: Fn(&K, &V, Slot<'_, A>) -> Result<(), ProcessError>,
 {
     fn process(&mut self, record: Record<'_, K, V>, ctx: &mut Context<'_>) -> Result<(), ProcessError> {
+        if !self.store.writer.takes(record.key, ctx.frame) {
+            return Ok(());
+        }
         let windows = self.store.windows;
-        let mut accepted = false;
+        let (mut accepted, mut refusals) = (false, Refusals::default());
         for start in windows.starts_of(record.timestamp) {
             if windows.is_closed(start, ctx.frame.stream_time) {
                 continue;
@@ -210,19 +221,32 @@ where
             accepted = true;
             let known = self.segments.len();
             let place = Self::segment(&mut self.segments, start);
-            if self.segments.len() > known {
-                self.recount();
-            }
             let Some(segment) = self.segments.get_mut(place) else { continue };
             let before = segment.cache.len();
+            let WindowedStore { writer, local_key, key: key_buffer, value: value_buffer, .. } =
+                &mut self.store;
+            let writer = &*writer;
             let result = segment.cache.update(
                 record.key,
                 record.timestamp,
-                |key| self.store.load(start, key, ctx),
+                |value| writer.value_serde.is_null(value),
+                |key| {
+                    key_buffer.clear();
+                    writer.key_bytes(key, key_buffer)?;
+                    layout::window_key(start, key_buffer, local_key);
+                    Ok(writer.load(local_key, value_buffer, ctx)?)
+                },
                 |slot| (self.fold)(record.key, record.value, slot),
             );
             self.cached_bytes += (segment.cache.len() - before) * AggregateCache::<K, A>::ENTRY_BYTES;
-            result?;
+            if self.segments.len() > known {
+                // A record that is refused opens no window.
+                if result.is_err() {
+                    self.segments.remove(place);
+                }
+                self.recount();
+            }
+            refusals.note(result)?;
         }
         if !accepted {
             ctx.late()?;
@@ -230,7 +254,7 @@ where
         if self.cached_bytes > ctx.frame.cache_bytes_per_store {
             ctx.frame.commit_requested = true;
         }
-        Ok(())
+        refusals.first()
     }
 }
 
@@ -245,13 +269,16 @@ where
         loop {
             let mut found = None;
             ctx.stores.scan(store, &from, None, &mut |local_key, _| {
-                found = Some(split(local_key)?.0);
+                found = Some(layout::split_window_key(local_key)?.0);
                 Ok(ControlFlow::Break(()))
             })?;
             let Some(start) = found else { break };
-            self.segments.push(Segment { start, cache: AggregateCache::over_committed_state(), stored: true });
-            let Some(next) = layout::window_upper_bound(start) else { break };
-            from = next.to_vec();
+            self.segments.push(Segment {
+                start,
+                cache: AggregateCache::over_committed_state(),
+                stored: true,
+            });
+            from = layout::window_bounds(start).1.to_vec();
         }
         self.recount();
         Ok(())
@@ -259,8 +286,13 @@ where
 
     fn advance(&mut self, ctx: &mut Context<'_>) -> Result<(), ProcessError> {
         let windows = self.store.windows;
-        let closed = self.segments.iter().take_while(|segment| windows.is_closed(segment.start, ctx.frame.stream_time)).count();
-        let Some(last) = closed.checked_sub(1).and_then(|last| self.segments.get(last)).map(|segment| segment.start)
+        let closed = self
+            .segments
+            .iter()
+            .take_while(|segment| windows.is_closed(segment.start, ctx.frame.stream_time))
+            .count();
+        let Some(last) =
+            closed.checked_sub(1).and_then(|last| self.segments.get(last)).map(|segment| segment.start)
         else {
             return Ok(());
         };
@@ -270,7 +302,8 @@ where
             Self::close(&mut self.store, &mut segment, ctx)?;
             ctx.frame.counts.windows_closed += 1;
         }
-        if let Some(end) = layout::window_upper_bound(last).filter(|_| stored) {
+        if stored {
+            let (_, end) = layout::window_bounds(last);
             ctx.stores.delete_range(self.store.writer.store, &[], &end);
         }
         self.recount();
@@ -325,8 +358,4 @@ where
     fn next_close(&self) -> Timestamp {
         self.next_close
     }
-}
-
-fn split(local_key: &[u8]) -> Result<(Timestamp, &[u8]), StoreError> {
-    layout::split_window_key(local_key).map_err(|error| StoreError::caused_by("a stored key is damaged", error))
 }

@@ -8,6 +8,7 @@ use std::cell::RefCell;
 use std::rc::Rc;
 use std::sync::Arc;
 
+use crate::error::TopologyError;
 use crate::ids::StoreIndex;
 use crate::operators::SourceOperator;
 use crate::processor::{Children, Link, Process, Stateful};
@@ -75,7 +76,10 @@ pub(crate) struct Wiring<'w> {
 impl Wiring<'_> {
     pub(crate) fn children<K: 'static, V: 'static>(&self) -> Children<K, V> {
         let link = |child: &Rc<dyn Any>| {
-            child.downcast_ref::<Link<K, V>>().expect("typed handles connect nodes of matching types only").clone()
+            child
+                .downcast_ref::<Link<K, V>>()
+                .expect("typed handles connect nodes of matching types only")
+                .clone()
         };
         Children::new(self.children.iter().map(link).collect())
     }
@@ -105,6 +109,8 @@ impl Wiring<'_> {
 pub(crate) struct Plan {
     pub(crate) nodes: Vec<Node>,
     pub(crate) stores: Vec<StoreSpec>,
+    /// What was described and cannot be built.
+    pub(crate) refused: Option<TopologyError>,
     next_index: usize,
 }
 
@@ -116,8 +122,8 @@ impl Plan {
         given.map_or_else(|| format!("{prefix}{index:010}"), str::to_owned)
     }
 
-    /// A store's name; unlike a node's, a given one takes no index.
-    pub(crate) fn store_name(&mut self, prefix: &str, given: Option<&str>) -> String {
+    /// A name of which a given one takes no index, like a store's.
+    pub(crate) fn name_without_index(&mut self, prefix: &str, given: Option<&str>) -> String {
         match given {
             Some(name) => name.to_owned(),
             None => self.name(prefix, None),
@@ -127,6 +133,11 @@ impl Plan {
     pub(crate) fn add(&mut self, name: String, role: Role, parents: Vec<NodeId>, factory: Factory) -> NodeId {
         self.nodes.push(Node { name, role, parents, factory });
         self.nodes.len() - 1
+    }
+
+    /// Remembers the first thing that cannot be built, for the end of the description.
+    pub(crate) fn refuse(&mut self, error: TopologyError) {
+        self.refused.get_or_insert(error);
     }
 
     pub(crate) fn add_store(&mut self, store: StoreSpec) -> usize {

@@ -21,6 +21,13 @@ pub(crate) struct Entry<A> {
     referenced: bool,
 }
 
+impl<A> Entry<A> {
+    /// Whether the entry is changed and not committed.
+    pub(crate) fn is_dirty(&self) -> bool {
+        self.dirty
+    }
+}
+
 /// The place of a key's aggregate.
 #[derive(Debug)]
 pub(crate) enum Slot<'a, A> {
@@ -71,7 +78,13 @@ impl<K: Hash + Eq + Clone, A> AggregateCache<K, A> {
     }
 
     fn new(complete: bool) -> Self {
-        AggregateCache { entries: IndexMap::default(), dirty: Vec::new(), encoded_bytes: 0, hand: 0, complete }
+        AggregateCache {
+            entries: IndexMap::default(),
+            dirty: Vec::new(),
+            encoded_bytes: 0,
+            hand: 0,
+            complete,
+        }
     }
 
     /// Whether a key that is not here does not exist at all.
@@ -80,17 +93,26 @@ impl<K: Hash + Eq + Clone, A> AggregateCache<K, A> {
     }
 
     /// Changes the aggregate of `key`, which comes from `load` where it is not in memory and the cache is not
-    /// complete. When `change` fails, nothing has changed.
+    /// complete. When `change` fails, nothing has changed. A value that `is_null` is the deletion of the entry: the
+    /// next change finds nothing there, and the time begins anew with it.
     pub(crate) fn update<E>(
         &mut self,
         key: &K,
         time: Timestamp,
+        is_null: impl FnOnce(&A) -> bool,
         load: impl FnOnce(&K) -> Result<Option<(A, Timestamp)>, E>,
         change: impl FnOnce(Slot<'_, A>) -> Result<(), E>,
     ) -> Result<(), E> {
         if let Some((index, _, entry)) = self.entries.get_full_mut(key) {
-            change(Slot::Present(&mut entry.value))?;
-            entry.timestamp = entry.timestamp.max(time);
+            if is_null(&entry.value) {
+                let mut value = None;
+                change(Slot::Absent(&mut value))?;
+                let Some(value) = value else { return Ok(()) };
+                (entry.value, entry.timestamp) = (value, time);
+            } else {
+                change(Slot::Present(&mut entry.value))?;
+                entry.timestamp = entry.timestamp.max(time);
+            }
             entry.referenced = true;
             if !entry.dirty {
                 entry.dirty = true;

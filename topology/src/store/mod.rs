@@ -1,6 +1,5 @@
 //! State of a task: the ports that the operators use, an in-memory implementation, key layouts and the cache.
 
-
 pub(crate) mod cache;
 pub mod contract;
 pub mod layout;
@@ -32,8 +31,13 @@ pub trait TaskStores {
     ///
     /// # Errors
     /// When the storage engine cannot read, or `visit` fails.
-    fn scan(&mut self, store: StoreIndex, from: &[u8], to: Option<&[u8]>, visit: &mut Visit<'_>)
-    -> Result<(), StoreError>;
+    fn scan(
+        &mut self,
+        store: StoreIndex,
+        from: &[u8],
+        to: Option<&[u8]>,
+        visit: &mut Visit<'_>,
+    ) -> Result<(), StoreError>;
 
     /// The largest key of `store`, if it has any.
     ///

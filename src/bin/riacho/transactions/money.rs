@@ -42,7 +42,11 @@ impl Cents {
     /// As [`parse`](Self::parse), and when the amount is beyond the limit.
     pub(crate) fn parse_amount(number: &str) -> Result<Cents, BadMoney> {
         let amount = Cents::parse(number)?;
-        if amount.0.unsigned_abs() > Cents::AMOUNT_MAX.0.unsigned_abs() { Err(BadMoney::TooLarge) } else { Ok(amount) }
+        if amount.0.unsigned_abs() > Cents::AMOUNT_MAX.0.unsigned_abs() {
+            Err(BadMoney::TooLarge)
+        } else {
+            Ok(amount)
+        }
     }
 
     /// Reads a JSON number that is a whole number of cents: `12.34`, `12`, `12.3`, `12.340`, `1e2`, `-0.01`.
@@ -72,6 +76,11 @@ impl Cents {
             std::cmp::Ordering::Greater => 1,
         };
         Cents(i64::try_from(floor + up).expect("a mean lies between the amounts it is the mean of"))
+    }
+
+    /// The number of cents as a double: for statistics, never for money.
+    pub(crate) fn approximately(self) -> f64 {
+        self.0 as f64
     }
 
     /// Appends the amount as a JSON number with two decimals.
@@ -106,7 +115,9 @@ fn parse_plain(number: &[u8]) -> Option<i64> {
         return None;
     }
     let cents = match rest {
-        [b'.', tens @ b'0'..=b'9', ones @ b'0'..=b'9'] => units * 100 + i64::from((tens - b'0') * 10 + (ones - b'0')),
+        [b'.', tens @ b'0'..=b'9', ones @ b'0'..=b'9'] => {
+            units * 100 + i64::from((tens - b'0') * 10 + (ones - b'0'))
+        }
         [b'.', tens @ b'0'..=b'9'] => units * 100 + i64::from((tens - b'0') * 10),
         [] => units * 100,
         _ => return None,
@@ -132,7 +143,8 @@ impl Decimal {
         }
         let scaled = 10u64.checked_pow(self.zeros + 1).and_then(|scale| self.digits.checked_mul(scale));
         let first = self.digits == 0;
-        let pushed = if first { Some(0) } else { scaled }.and_then(|scaled| scaled.checked_add(u64::from(digit)));
+        let pushed =
+            if first { Some(0) } else { scaled }.and_then(|scaled| scaled.checked_add(u64::from(digit)));
         self.digits = pushed.ok_or(BadMoney::TooLong)?;
         self.zeros = 0;
         Ok(())
@@ -144,8 +156,10 @@ impl Decimal {
         }
         let scale = i64::from(self.zeros) - self.fraction + exponent + 2;
         // The last digit is not zero, so that a negative scale always leaves a fraction of a cent.
-        let scale = u32::try_from(scale).map_err(|_| if scale < 0 { BadMoney::TooPrecise } else { BadMoney::TooLong })?;
-        let magnitude = 10i128.checked_pow(scale).and_then(|scale| scale.checked_mul(i128::from(self.digits)));
+        let scale = u32::try_from(scale)
+            .map_err(|_| if scale < 0 { BadMoney::TooPrecise } else { BadMoney::TooLong })?;
+        let magnitude =
+            10i128.checked_pow(scale).and_then(|scale| scale.checked_mul(i128::from(self.digits)));
         let magnitude = magnitude.ok_or(BadMoney::TooLong)?;
         let cents = if negative { -magnitude } else { magnitude };
         i64::try_from(cents).map(Cents).map_err(|_| BadMoney::TooLong)
@@ -387,14 +401,24 @@ mod tests {
         assert_eq!(Cents::parse_amount("-1e13"), Ok(Cents(-Cents::AMOUNT_MAX.0)));
         assert_eq!(Cents::parse_amount("10000000000000.01"), Err(BadMoney::TooLarge));
         assert_eq!(Cents::parse_amount("-10000000000000.01"), Err(BadMoney::TooLarge));
-        assert_eq!(BadMoney::TooLarge.to_string(), "beyond the limit of 10000000000000.00 for one transaction");
+        assert_eq!(
+            BadMoney::TooLarge.to_string(),
+            "beyond the limit of 10000000000000.00 for one transaction"
+        );
     }
 
     #[test]
     fn the_mean_is_rounded_half_to_even() {
-        for (sum, count, mean) in
-            [(10, 4, 2), (14, 4, 4), (11, 4, 3), (-10, 4, -2), (-14, 4, -4), (-11, 4, -3), (100, 3, 33), (200, 3, 67)]
-        {
+        for (sum, count, mean) in [
+            (10, 4, 2),
+            (14, 4, 4),
+            (11, 4, 3),
+            (-10, 4, -2),
+            (-14, 4, -4),
+            (-11, 4, -3),
+            (100, 3, 33),
+            (200, 3, 67),
+        ] {
             assert_eq!(Cents(sum).mean_of(NonZeroU64::new(count).unwrap()), Cents(mean), "{sum} / {count}");
         }
         assert_eq!(Cents(i64::MIN).mean_of(NonZeroU64::MIN), Cents(i64::MIN));
@@ -439,7 +463,7 @@ mod tests {
             let digits = format!("{whole}{fraction}");
             let scale = exponent - i32::try_from(fraction.len()).unwrap() + 2;
             let (kept, lost) = if scale >= 0 {
-                (format!("{digits}{}", "0".repeat(scale as usize)), String::new())
+                (format!("{digits}{}", "0".repeat(usize::try_from(scale).unwrap())), String::new())
             } else {
                 let cut = digits.len().saturating_sub(scale.unsigned_abs() as usize);
                 let (kept, lost) = digits.split_at(cut);

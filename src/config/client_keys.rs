@@ -55,7 +55,8 @@ pub(super) fn names(scope: Scope) -> impl Iterator<Item = &'static str> {
 
 /// Whether the value of a client property is never to be shown.
 pub(super) fn is_secret(name: &str) -> bool {
-    const ENDINGS: [&str; 6] = ["password", "secret", "passphrase", "key.pem", "jaas.config", "oauthbearer.config"];
+    const ENDINGS: [&str; 6] =
+        ["password", "secret", "passphrase", "key.pem", "jaas.config", "oauthbearer.config"];
     ENDINGS.iter().any(|ending| name.ends_with(ending))
 }
 
@@ -72,7 +73,8 @@ pub(super) fn java_setting(name: &str) -> Option<&'static JavaSetting> {
     JAVA_STREAMS.iter().find(|setting| setting.name == name)
 }
 
-const NO_STANDBYS: &str = "riacho keeps no standby tasks; local state is reused after a restart: remove the key";
+const NO_STANDBYS: &str =
+    "riacho keeps no standby tasks; local state is reused after a restart: remove the key";
 const IN_CODE: &str = "serdes are chosen in the topology, per stream and store: remove the key";
 const TIME_IN_CODE: &str = "event time is chosen in the topology, per source (EventTime): remove the key";
 const ROCKSDB: &str = "RocksDB's memory comes from riacho.memory.max.bytes: remove the key";
@@ -122,9 +124,10 @@ const JAVA_STREAMS: &[JavaSetting] = &[
 const COMMITS: &str = "riacho commits positions itself, with the results they belong to: remove the key";
 const GUARANTEE: &str = "follows from processing.guarantee: remove the key";
 const FOR_JAVA_KEYS: &str = "keys must land where Java's clients put them: remove the key";
-const ASSIGNMENT: &str = "the assignment of tasks rests on the group protocol that riacho chooses: remove the key";
-const FETCH_MEMORY: &str = "part of the memory budget: set riacho.fetch.max.bytes";
-const SEND_MEMORY: &str = "part of the memory budget: set riacho.send.max.bytes";
+const ASSIGNMENT: &str =
+    "the assignment of tasks rests on the group protocol that riacho chooses: remove the key";
+const FETCH_MEMORY: &str = "part of the memory budget: set riacho.fetch.queue.bytes";
+const SEND_MEMORY: &str = "part of the memory budget: set riacho.send.queue.bytes";
 const OWN_USE: &str = "riacho needs it for its own work: remove the key";
 const DANGEROUS: &str = "loads code or skips checks: riacho does not offer it";
 
@@ -174,7 +177,8 @@ const SET_BY_RIACHO: &[(&str, &str)] = &[
 ];
 
 const BY_TYPES: &str = "records are bytes to the clients, serdes belong to the topology: remove the key";
-const NO_COUNT: &str = "librdkafka hands records over one by one; memory is bounded by riacho.fetch.max.bytes";
+const NO_COUNT: &str =
+    "librdkafka hands records over one by one; memory is bounded by riacho.fetch.queue.bytes";
 const PEM_STORE: &str = "librdkafka reads PEM files: set ssl.ca.location";
 const JAAS: &str = "set sasl.username and sasl.password (better as RIACHO_SASL_PASSWORD_FILE)";
 const NO_CLASSES: &str = "Java classes cannot be loaded: remove the key";
@@ -385,7 +389,8 @@ mod tests {
             "sasl.oauthbearer.config",
             "sasl.jaas.config",
         ];
-        let shown = ["sasl.username", "ssl.key.location", "ssl.ca.pem", "ssl.certificate.pem", "security.protocol"];
+        let shown =
+            ["sasl.username", "ssl.key.location", "ssl.ca.pem", "ssl.certificate.pem", "security.protocol"];
         assert!(secret.into_iter().all(is_secret));
         assert!(!shown.into_iter().any(is_secret));
     }
@@ -393,9 +398,8 @@ mod tests {
     #[test]
     fn scopes_reach_the_right_clients() {
         use ClientRole::{Admin, MainConsumer, Producer, RestoreConsumer};
-        let of = |scope: Scope| {
-            [MainConsumer, RestoreConsumer, Producer, Admin].map(|role| scope.includes(role))
-        };
+        let of =
+            |scope: Scope| [MainConsumer, RestoreConsumer, Producer, Admin].map(|role| scope.includes(role));
         assert_eq!(of(Scope::Every), [true; 4]);
         assert_eq!(of(Scope::Consumers), [true, true, false, false]);
         assert_eq!(of(Scope::Producers), [false, false, true, false]);

@@ -1,0 +1,34 @@
+# `make` says what there is. Everything first runs scripts/setup.sh, which installs what is missing or says what it is.
+.DEFAULT_GOAL := help
+.PHONY: help setup build demo test lint bench soak clean
+export PATH := $(HOME)/.cargo/bin:$(PATH)
+
+help: ## This list
+	@awk -F ':[^#]*## ' '/^[a-z]+:.*## / { printf "make %-6s  %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: ## Install what a build needs (apt-get as root), or say what is missing
+	@scripts/setup.sh build
+
+build: setup ## The program, in target/release/riacho
+	cargo build --release --locked
+
+demo: setup ## The main job with generator, live view and proof; KAFKA=host:port for a cluster of yours, APP=name for another job
+	cargo run --release --locked --bin riacho -- demo $(APP) $(if $(KAFKA),--kafka $(KAFKA))
+
+test: ## Lint and all tests on a real Kafka (JVM, and Docker where there is one); RIACHO_TEST_KAFKA=docker|jvm|host:port
+	@scripts/setup.sh test
+	@scripts/test.sh
+
+lint: ## Format, clippy, documentation, dependencies
+	@scripts/setup.sh lint
+	@scripts/lint.sh
+
+bench: setup ## Side by side with Kafka Streams, outputs verified
+	@benches/side_by_side.sh
+
+soak: ## Kill, freeze and rebalance for MINUTES=30
+	@scripts/setup.sh test
+	@MINUTES=$(MINUTES) scripts/soak.sh
+
+clean: ## Remove what was built
+	cargo clean

@@ -1,0 +1,81 @@
+//! The computation: aggregates per vendor and window, and what is unusual about a vendor's transactions.
+
+use compact_str::CompactString;
+use riacho::{
+    Consumed, EventTime, Grouped, KStream, Materialized, ProcessError, Produced, Record, State, StreamsBuilder,
+    Topology, TopologyError, Utf8,
+};
+
+use super::aggregate::{Aggregated, AggregatedSerde, SellerTotals};
+use super::anomaly::{AnomalySerde, SellerProfile};
+use super::config::TransactionsConfig;
+use super::transaction::{Transaction, TransactionSerde};
+
+/// The store of the windowed aggregates. Its name is part of the changelog's: a change would lose the state.
+const TOTALS: &str = "totals-by-vendor";
+/// The store of the vendors' running distributions.
+const PROFILES: &str = "vendor-profiles";
+/// The repartition topic of an input that is not keyed by vendor.
+const BY_VENDOR: &str = "by-vendor";
+
+/// Describes the application as it is configured.
+///
+/// # Errors
+/// When topics are given names that Kafka refuses or that collide.
+pub(crate) fn topology(config: &TransactionsConfig) -> Result<Topology, TopologyError> {
+    let builder = StreamsBuilder::new();
+    let event_time = EventTime::field(|record: &Record<'_, _, Transaction>| Some(record.value.time));
+    let grouped = || Grouped::with(Utf8, State::<Transaction>::new());
+    let vendors = if config.keyed_by_vendor {
+        let consumed = Consumed::<CompactString, _>::with(Utf8, TransactionSerde).event_time(event_time);
+        let transactions = builder.stream(config.input_topic.as_str(), consumed);
+        only_own_key(&transactions).group_by_key(grouped())
+    } else {
+        let event_time = EventTime::field(|record: &Record<'_, _, Transaction>| Some(record.value.time));
+        let consumed = Consumed::<Option<Vec<u8>>, _>::with(riacho::Nullable(riacho::Bytes), TransactionSerde);
+        let transactions = builder.stream(config.input_topic.as_str(), consumed.event_time(event_time));
+        transactions.group_by(|record| record.value.vendor.clone(), grouped().named(BY_VENDOR))
+    };
+
+    vendors
+        .windowed_by(config.windows)
+        .emit_strategy(config.emit)
+        .aggregate(
+            SellerTotals::default,
+            |_, transaction: &Transaction, totals| totals.add(transaction),
+            Materialized::named(TOTALS, State::<SellerTotals>::new()),
+        )
+        .to_stream()
+        .map(|record| (record.key.key.clone(), Aggregated::of(record.key, record.value)))
+        .to(config.output_topic.as_str(), Produced::with(Utf8, AggregatedSerde));
+
+    if let Some(topic) = &config.anomalies_topic {
+        let rules = config.anomalies.clone();
+        vendors
+            .process_values(
+                SellerProfile::default,
+                move |record, profile: &mut SellerProfile, found| {
+                    profile.observe(record.value, &rules).into_iter().flatten().for_each(|anomaly| found.value(anomaly));
+                    Ok(())
+                },
+                Materialized::named(PROFILES, State::<SellerProfile>::new()),
+            )
+            .to(topic.as_str(), Produced::with(Utf8, AnomalySerde::new()));
+    }
+    builder.build()
+}
+
+/// A record whose key is not its vendor lies in another vendor's partition: adding it there would split the vendor's
+/// aggregate over two tasks. It becomes a bad record that says so.
+fn only_own_key(transactions: &KStream<CompactString, Transaction>) -> KStream<CompactString, Transaction> {
+    transactions.map_values_named("key-is-vendor", |record| {
+        if record.key == record.value.vendor {
+            return Ok(record.value.clone());
+        }
+        Err(ProcessError::refused(format!(
+            "the key is '{}' and id_vendedor is '{}': transactions.input.keyed.by.vendor says that they are the same. \
+             Set it to false if the topic is keyed otherwise",
+            record.key, record.value.vendor
+        )))
+    })
+}

@@ -1,0 +1,158 @@
+//! What a client reports beside its answers: errors in the background and log lines, passed on at a bounded rate.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use rdkafka::config::RDKafkaLogLevel;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+
+use super::errors::advice;
+
+/// The same complaint is logged at most once in this time.
+const LOG_INTERVAL: Duration = Duration::from_secs(10);
+/// librdkafka repeats an identical connection error at most every 30 s; a longer silence means that it went away.
+const AUTHENTICATION_SILENCE_MAX: Duration = Duration::from_secs(45);
+/// How long a refused login is taken for a broker that is still starting or a password that is being rotated.
+const AUTHENTICATION_PATIENCE: Duration = Duration::from_secs(55);
+
+/// The complaints of one client.
+#[derive(Debug)]
+pub(super) struct Complaints {
+    /// Whose they are, for the log.
+    client: &'static str,
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    last: Option<(RDKafkaErrorCode, String)>,
+    logged: Vec<Logged>,
+    authentication: Option<AuthenticationTrouble>,
+}
+
+#[derive(Debug)]
+struct Logged {
+    code: RDKafkaErrorCode,
+    at: Instant,
+    suppressed: u64,
+}
+
+#[derive(Debug)]
+struct AuthenticationTrouble {
+    since: Instant,
+    last: Instant,
+    reason: String,
+}
+
+impl Complaints {
+    pub(super) fn of(client: &'static str) -> Self {
+        Complaints { client, state: Mutex::default() }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes an error that librdkafka reports in the background.
+    pub(super) fn error(&self, error: &KafkaError, reason: &str) {
+        let Some(code) = error.rdkafka_error_code() else { return };
+        if code == RDKafkaErrorCode::PartitionEOF {
+            return;
+        }
+        let now = Instant::now();
+        let mut state = self.state();
+        state.last = Some((code, reason.to_owned()));
+        if matches!(code, RDKafkaErrorCode::Authentication | RDKafkaErrorCode::SSL) {
+            state.authentication_failed(now, reason);
+        }
+        if let Some(suppressed) = state.may_log(code, now) {
+            tracing::warn!(client = self.client, code = %code, suppressed, "{reason}{}", advice(code));
+        }
+    }
+
+    /// Takes a log line of librdkafka.
+    pub(super) fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
+        let client = self.client;
+        match level {
+            // Lost connections come as errors too, and those are rate-limited.
+            _ if facility == "FAIL" => tracing::debug!(target: "librdkafka", client, facility, "{message}"),
+            RDKafkaLogLevel::Emerg | RDKafkaLogLevel::Alert | RDKafkaLogLevel::Critical | RDKafkaLogLevel::Error => {
+                tracing::error!(target: "librdkafka", client, facility, "{message}");
+            }
+            RDKafkaLogLevel::Warning => tracing::warn!(target: "librdkafka", client, facility, "{message}"),
+            RDKafkaLogLevel::Notice | RDKafkaLogLevel::Info => {
+                tracing::info!(target: "librdkafka", client, facility, "{message}");
+            }
+            RDKafkaLogLevel::Debug => tracing::debug!(target: "librdkafka", client, facility, "{message}"),
+        }
+    }
+
+    /// What librdkafka said last about an error of this code.
+    pub(super) fn details(&self, code: RDKafkaErrorCode) -> Option<String> {
+        self.state().last.as_ref().filter(|(last, _)| *last == code).map(|(_, reason)| reason.clone())
+    }
+
+    /// Whether the login has been refused for so long that waiting is of no use; the text names the listener.
+    pub(super) fn authentication_failed_for_good(&self) -> Option<String> {
+        let state = self.state();
+        let trouble = state.authentication.as_ref()?;
+        let lasting = trouble.last.duration_since(trouble.since) >= AUTHENTICATION_PATIENCE;
+        lasting.then(|| format!("{}{}", trouble.reason, advice(RDKafkaErrorCode::Authentication)))
+    }
+}
+
+impl State {
+    fn authentication_failed(&mut self, now: Instant, reason: &str) {
+        match &mut self.authentication {
+            Some(trouble) if now.duration_since(trouble.last) <= AUTHENTICATION_SILENCE_MAX => {
+                trouble.last = now;
+                reason.clone_into(&mut trouble.reason);
+            }
+            trouble => *trouble = Some(AuthenticationTrouble { since: now, last: now, reason: reason.to_owned() }),
+        }
+    }
+
+    /// Whether to log a complaint of this code now, and how many like it were not.
+    fn may_log(&mut self, code: RDKafkaErrorCode, now: Instant) -> Option<u64> {
+        let Some(logged) = self.logged.iter_mut().find(|logged| logged.code == code) else {
+            self.logged.push(Logged { code, at: now, suppressed: 0 });
+            return Some(0);
+        };
+        if now.duration_since(logged.at) < LOG_INTERVAL {
+            logged.suppressed += 1;
+            return None;
+        }
+        logged.at = now;
+        Some(std::mem::take(&mut logged.suppressed))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_same_complaint_is_logged_once_in_ten_seconds() {
+        let mut state = State::default();
+        let start = Instant::now();
+        let at = |seconds| start + Duration::from_secs(seconds);
+        let code = RDKafkaErrorCode::AllBrokersDown;
+        let logged: Vec<_> = [0, 1, 9, 10, 11, 25].map(|second| state.may_log(code, at(second))).into();
+        assert_eq!(logged, [Some(0), None, None, Some(2), None, Some(1)]);
+    }
+
+    #[test]
+    fn a_login_refused_for_a_minute_is_final_and_one_that_recovered_is_not() {
+        let complaints = Complaints::of("test");
+        let start = Instant::now();
+        let fail =
+            |seconds| complaints.state().authentication_failed(start + Duration::from_secs(seconds), "sasl://b:1");
+        fail(0);
+        fail(31);
+        assert_eq!(complaints.authentication_failed_for_good(), None);
+        fail(62);
+        assert!(complaints.authentication_failed_for_good().is_some_and(|text| text.contains("sasl://b:1")));
+        fail(200);
+        assert_eq!(complaints.authentication_failed_for_good(), None);
+    }
+}

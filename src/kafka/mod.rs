@@ -1,0 +1,26 @@
+//! The Kafka side of the ports, on librdkafka. No other module names `rdkafka`.
+//!
+//! [`KafkaStreamClient`] is what a stream thread works with: a group member and a producer that belong together.
+//! [`KafkaChangelogReader`] restores state, [`KafkaAdmin`] looks after topics, [`TopicWriter`] and [`TopicReader`]
+//! serve tools and generators. All are set up by [`ClientSettings`].
+
+mod admin;
+mod client;
+mod complaints;
+mod consumer;
+mod errors;
+mod producer;
+mod reader;
+mod records;
+mod restore;
+mod settings;
+mod simple;
+mod statistics;
+mod wait;
+
+pub use admin::{GroupDescription, GroupMemberDescription, KafkaAdmin};
+pub use client::KafkaStreamClient;
+pub use restore::KafkaChangelogReader;
+pub use settings::{ClientSettings, OffsetReset, Overrides};
+pub use simple::{Isolation, NewRecord, StartAt, TopicReader, TopicWriter, WriterCounts};
+pub use statistics::{ClientStatistics, ConnectionStatistics, StatisticsWatch};

@@ -1,0 +1,536 @@
+//! Promises of the stores on disk: the store contract, and what is left after a crash, damage or a foreign hand.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::ops::ControlFlow;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+use riacho_topology::store::contract::{self, CommittableStores};
+use riacho_topology::store::layout::{self, CommitRecord};
+use riacho_topology::store::{StoreKind, StoreSpec, TaskStores, Visit};
+use riacho_topology::{StoreError, StoreIndex, TimeWindows, Timestamp, TopicPartition};
+use tempfile::TempDir;
+
+use super::{Memory, MemoryBudget, RocksStores, StateError, TaskMeta, WipeReason};
+
+const MIB: usize = 1024 * 1024;
+const A: StoreIndex = StoreIndex(0);
+const B: StoreIndex = StoreIndex(1);
+
+fn specs() -> Vec<StoreSpec> {
+    let windows = TimeWindows::of_size_with_no_grace(Duration::from_secs(60)).unwrap();
+    [("a", StoreKind::KeyValue), ("b", StoreKind::Window(windows)), ("c", StoreKind::KeyValue)]
+        .map(|(name, kind)| StoreSpec { name: name.to_owned(), kind })
+        .to_vec()
+}
+
+fn memory(total_bytes: usize) -> Memory {
+    Memory::new(MemoryBudget::of_bytes(total_bytes), 2)
+}
+
+fn open(path: &Path) -> Result<RocksStores, StateError> {
+    RocksStores::open(path, &specs(), &memory(16 * MIB))
+}
+
+fn meta(transaction: u64) -> TaskMeta {
+    TaskMeta {
+        changelogs: vec![(A, transaction as i64 * 10), (B, 7)],
+        commit: CommitRecord {
+            stream_time: Timestamp(1_700_000_000_000 + transaction as i64),
+            transaction,
+            inputs: vec![(TopicPartition::new("in", 3), transaction as i64 * 100)],
+        },
+    }
+}
+
+fn read(stores: &mut RocksStores, store: StoreIndex, key: &[u8]) -> Option<Vec<u8>> {
+    let mut value = Vec::new();
+    stores.get(store, key, &mut value).unwrap().then_some(value)
+}
+
+type Entries = BTreeMap<(StoreIndex, Vec<u8>), Vec<u8>>;
+
+fn all_entries(stores: &mut RocksStores) -> Result<Entries, StoreError> {
+    let mut found = Entries::new();
+    for store in [A, B, StoreIndex(2)] {
+        stores.scan(store, b"", None, &mut |key, value| {
+            found.insert((store, key.to_vec()), value.to_vec());
+            Ok(ControlFlow::Continue(()))
+        })?;
+    }
+    Ok(found)
+}
+
+/// The directory as a crash at this moment would leave it. Nothing may be written meanwhile.
+fn copy(from: &Path, to: &Path) {
+    fs::create_dir_all(to).unwrap();
+    for entry in fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        fs::copy(entry.path(), to.join(entry.file_name())).unwrap();
+    }
+}
+
+/// Stores in a directory of their own that commit without a caller who counts.
+struct InTempDir {
+    stores: RocksStores,
+    transaction: u64,
+    _dir: TempDir,
+}
+
+impl InTempDir {
+    fn new() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        InTempDir { stores: open(dir.path()).unwrap(), transaction: 0, _dir: dir }
+    }
+}
+
+impl TaskStores for InTempDir {
+    fn get(&mut self, store: StoreIndex, key: &[u8], value: &mut Vec<u8>) -> Result<bool, StoreError> {
+        self.stores.get(store, key, value)
+    }
+
+    fn scan(&mut self, s: StoreIndex, from: &[u8], to: Option<&[u8]>, visit: &mut Visit<'_>) -> Result<(), StoreError> {
+        self.stores.scan(s, from, to, visit)
+    }
+
+    fn last_key(&mut self, store: StoreIndex) -> Result<Option<Vec<u8>>, StoreError> {
+        self.stores.last_key(store)
+    }
+
+    fn put(&mut self, store: StoreIndex, key: &[u8], value: &[u8]) {
+        self.stores.put(store, key, value);
+    }
+
+    fn delete(&mut self, store: StoreIndex, key: &[u8]) {
+        self.stores.delete(store, key);
+    }
+
+    fn delete_range(&mut self, store: StoreIndex, from: &[u8], to: &[u8]) {
+        self.stores.delete_range(store, from, to);
+    }
+}
+
+impl CommittableStores for InTempDir {
+    fn commit(&mut self) -> Result<(), StoreError> {
+        self.transaction += 1;
+        Ok(self.stores.commit(&meta(self.transaction))?)
+    }
+
+    fn abort(&mut self) {
+        self.stores.abort();
+    }
+}
+
+#[test]
+fn rocks_stores_keep_the_contract() {
+    contract::run(&mut || Box::new(InTempDir::new()));
+}
+
+#[test]
+fn stores_can_be_handed_to_another_thread() {
+    fn is_send<T: Send>() {}
+    is_send::<RocksStores>();
+    is_send::<Memory>();
+}
+
+#[test]
+fn a_new_store_tells_that_nothing_was_committed() {
+    let dir = tempfile::tempdir().unwrap();
+    assert_eq!(open(dir.path()).unwrap().meta(), None);
+    assert_eq!(open(dir.path()).unwrap().meta(), None);
+}
+
+#[test]
+fn what_was_committed_comes_back_with_its_offsets_and_what_was_staged_does_not() {
+    let dir = tempfile::tempdir().unwrap();
+    for crash in [false, true] {
+        let path = dir.path().join(crash.to_string());
+        let mut stores = open(&path).unwrap();
+        stores.put(A, b"ana", b"1");
+        stores.commit(&meta(1)).unwrap();
+        stores.put(A, b"ana", b"2");
+        stores.delete(A, b"bia");
+        stores.commit(&meta(2)).unwrap();
+        stores.put(A, b"ana", b"3");
+        assert_eq!(stores.meta(), Some(&meta(2)));
+        let path = if crash {
+            copy(&path, &dir.path().join("crashed"));
+            dir.path().join("crashed")
+        } else {
+            drop(stores);
+            path
+        };
+        let mut stores = open(&path).unwrap();
+        assert_eq!(stores.meta(), Some(&meta(2)));
+        assert_eq!(read(&mut stores, A, b"ana").as_deref(), Some(b"2".as_slice()));
+        stores.put(A, b"caio", b"4");
+        stores.commit(&meta(3)).unwrap();
+        drop(stores);
+        assert_eq!(open(&path).unwrap().meta(), Some(&meta(3)));
+    }
+}
+
+#[test]
+fn a_restore_cut_short_goes_on_where_its_offsets_say() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut stores = RocksStores::open(dir.path(), &specs(), &memory(MIB)).unwrap();
+    let entry = |n: u64| (n.to_be_bytes(), [n as u8; 100]);
+    for load in 1..=200 {
+        for n in load * 100..(load + 1) * 100 {
+            let (key, value) = entry(n);
+            stores.put(A, &key, &value);
+        }
+        stores.load(&meta(load)).unwrap();
+    }
+    // The newest load is in memory only; flushes that were started go on, so the copy is made of what is at rest.
+    while stores.statistics().running_flushes + stores.statistics().running_compactions > 0 {
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    let crashed = dir.path().join("crashed");
+    copy_at_rest(dir.path(), &crashed);
+    let mut after = open(&crashed).unwrap();
+    let reached = after.meta().map_or(0, |meta| meta.commit.transaction);
+    assert!((1..200).contains(&reached), "some of the loads were flushed, not all: {reached}");
+    let expected: Entries = (100..(reached + 1) * 100)
+        .map(|n| ((A, entry(n).0.to_vec()), entry(n).1.to_vec()))
+        .collect();
+    assert_eq!(all_entries(&mut after).unwrap(), expected);
+}
+
+fn copy_at_rest(from: &Path, to: &Path) {
+    fs::create_dir_all(to).unwrap();
+    for entry in fs::read_dir(from).unwrap().map(Result::unwrap).filter(|entry| entry.path().is_file()) {
+        fs::copy(entry.path(), to.join(entry.file_name())).unwrap();
+    }
+}
+
+#[test]
+fn the_first_commit_after_a_restore_keeps_all_of_it() {
+    for finish in [false, true] {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("stores");
+        let mut stores = open(&path).unwrap();
+        stores.put(A, b"ana", b"restored");
+        stores.load(&meta(1)).unwrap();
+        if finish {
+            stores.finish_load().unwrap();
+        }
+        stores.put(A, b"bia", b"processed");
+        stores.commit(&meta(2)).unwrap();
+        copy(&path, &dir.path().join("crashed"));
+        let mut stores = open(&dir.path().join("crashed")).unwrap();
+        assert_eq!(stores.meta(), Some(&meta(2)));
+        assert_eq!(all_entries(&mut stores).unwrap().len(), 2);
+    }
+}
+
+#[test]
+fn windows_before_a_start_are_purged_and_no_others() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut stores = open(dir.path()).unwrap();
+    let mut key = Vec::new();
+    for start in [0, 60_000, 120_000] {
+        layout::window_key(Timestamp(start), b"ana", &mut key);
+        stores.put(B, &key, b"1");
+        stores.put(A, &key, b"1");
+    }
+    stores.commit(&meta(1)).unwrap();
+    assert!(stores.purge_windows_before(B, Timestamp(120_000)).unwrap());
+    stores.commit(&meta(2)).unwrap();
+    let left = all_entries(&mut stores).unwrap();
+    assert_eq!(left.keys().filter(|(store, _)| *store == B).collect::<Vec<_>>(), [&(B, key)]);
+    assert_eq!(left.len(), 4);
+    assert!(!stores.purge_windows_before(B, Timestamp(120_000)).unwrap());
+    assert_eq!(stores.staged_bytes(), { stores.abort(); stores.staged_bytes() }, "nothing was staged");
+}
+
+#[test]
+fn stores_of_another_topology_are_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    drop(open(dir.path()).unwrap());
+    let mut others = specs();
+    others.swap(0, 2);
+    let error = RocksStores::open(dir.path(), &others, &memory(16 * MIB)).unwrap_err();
+    assert_eq!(error.wipe_reason(), Some(WipeReason::OtherStores));
+    assert!(error.to_string().contains("a (key-value), b (window), c (key-value)"), "{error}");
+}
+
+#[test]
+fn a_meta_of_a_newer_riacho_is_refused_and_kept() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut stores = open(dir.path()).unwrap();
+    stores.commit(&meta(1)).unwrap();
+    stores.overwrite_meta_for_test(&[9, 1, 2, 3]);
+    drop(stores);
+    let error = open(dir.path()).unwrap_err();
+    assert!(matches!(error, StateError::UnknownVersion { version: 9, known: 1, .. }), "{error}");
+    assert_eq!(error.wipe_reason(), None);
+}
+
+#[test]
+fn a_second_opener_is_told_that_the_stores_are_in_use() {
+    let dir = tempfile::tempdir().unwrap();
+    let _open = open(dir.path()).unwrap();
+    let error = open(dir.path()).unwrap_err();
+    assert!(matches!(error, StateError::Locked { .. }), "{error}");
+}
+
+#[test]
+fn a_path_that_cannot_be_a_directory_is_told() {
+    let dir = tempfile::tempdir().unwrap();
+    fs::write(dir.path().join("file"), b"").unwrap();
+    let error = open(&dir.path().join("file/stores")).unwrap_err();
+    assert!(matches!(error, StateError::Io { .. }), "{error}");
+}
+
+#[test]
+fn a_hundred_databases_stay_within_one_budget() {
+    const BUDGET: usize = 32 * MIB;
+    let dir = tempfile::tempdir().unwrap();
+    let memory = memory(BUDGET);
+    let mut tasks: Vec<RocksStores> = (0..100)
+        .map(|task| RocksStores::open(&dir.path().join(task.to_string()), &specs(), &memory).unwrap())
+        .collect();
+    let mut peak = 0;
+    for round in 1..=30_u64 {
+        for (task, stores) in tasks.iter_mut().enumerate() {
+            for n in 0..100_u64 {
+                let key = (round * 7919 + n * 104_729 + task as u64).to_be_bytes();
+                stores.put(A, &key, &[round as u8; 200]);
+            }
+            stores.commit(&meta(round)).unwrap();
+            read(stores, A, &round.to_be_bytes());
+        }
+        peak = peak.max(memory.statistics().block_cache_bytes);
+        let buffers = memory.statistics().write_buffers_bytes;
+        assert!(buffers <= BUDGET / 2 + BUDGET / 8, "round {round}: {buffers} bytes of write buffers");
+    }
+    assert!(peak <= BUDGET + BUDGET / 16, "{peak} bytes in the cache and the write buffers charged to it");
+    assert!(peak > BUDGET / 8, "the budget is used: {peak}");
+    for stores in &mut tasks {
+        assert_eq!(stores.meta(), Some(&meta(30)));
+        assert_eq!(stores.statistics().background_errors, 0);
+    }
+}
+
+#[test]
+fn statistics_tell_memory_disk_and_keys() {
+    let dir = tempfile::tempdir().unwrap();
+    let memory = memory(16 * MIB);
+    let mut stores = RocksStores::open(dir.path(), &specs(), &memory).unwrap();
+    for n in 0..1_000_u64 {
+        stores.put(A, &n.to_be_bytes(), &[1; 100]);
+    }
+    stores.load(&meta(1)).unwrap();
+    assert!(stores.statistics().memtable_bytes > 100_000);
+    assert!(memory.statistics().write_buffers_bytes > 100_000);
+    assert_eq!(stores.statistics().sst_bytes, 0);
+    stores.finish_load().unwrap();
+    read(&mut stores, A, &7_u64.to_be_bytes());
+    let statistics = stores.statistics();
+    assert!(statistics.sst_bytes > 1_000, "{statistics:?}");
+    assert!((1_000..1_100).contains(&statistics.keys_estimate), "{statistics:?}");
+    assert!(!statistics.write_stopped && statistics.background_errors == 0, "{statistics:?}");
+    assert!(memory.statistics().block_cache_bytes > 0);
+}
+
+/// A history whose every commit is known: what the stores must hold after `commits` of them.
+struct History {
+    commits: Vec<Vec<(StoreIndex, Vec<u8>, Option<Vec<u8>>)>>,
+}
+
+impl History {
+    fn of(seed: u64, commits: u64) -> Self {
+        let mut random = Random(seed);
+        let commit = |_| {
+            let entry = |random: &mut Random| {
+                let store = StoreIndex(random.below(3) as u16);
+                let key = random.below(2_000).to_be_bytes().to_vec();
+                let value = (random.below(10) > 0).then(|| {
+                    let noise = random.next().to_be_bytes();
+                    noise.repeat(4 + random.below(30) as usize)
+                });
+                (store, key, value)
+            };
+            (0..1 + random.below(12)).map(|_| entry(&mut random)).collect()
+        };
+        History { commits: (0..commits).map(commit).collect() }
+    }
+
+    /// Goes on after the last commit that `stores` hold.
+    fn write(&self, stores: &mut RocksStores) {
+        let reached = stores.meta().map_or(0, |meta| meta.commit.transaction);
+        for (done, commit) in self.commits.iter().enumerate().skip(reached as usize) {
+            for (store, key, value) in commit {
+                match value {
+                    Some(value) => stores.put(*store, key, value),
+                    None => stores.delete(*store, key),
+                }
+            }
+            stores.commit(&meta(done as u64 + 1)).unwrap();
+        }
+    }
+
+    fn up_to(mut self, commits: u64) -> Self {
+        self.commits.truncate(commits as usize);
+        self
+    }
+
+    fn after(&self, commits: u64) -> Entries {
+        let mut entries = Entries::new();
+        for (store, key, value) in self.commits.iter().take(commits as usize).flatten() {
+            match value {
+                Some(value) => entries.insert((*store, key.clone()), value.clone()),
+                None => entries.remove(&(*store, key.clone())),
+            };
+        }
+        entries
+    }
+}
+
+struct Random(u64);
+
+impl Random {
+    fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        mixed ^ (mixed >> 31)
+    }
+
+    fn below(&mut self, bound: u64) -> u64 {
+        self.next() % bound
+    }
+}
+
+const HISTORY_COMMITS: u64 = 1_000;
+const CHILD: &str = "RIACHO_STATE_TEST_CHILD";
+
+/// Runs in a process of its own, see [`crashed`]: dies in the middle of its work.
+#[test]
+fn child_that_dies() {
+    let Ok(arguments) = std::env::var(CHILD) else { return };
+    let mut arguments = arguments.splitn(3, ' ');
+    let mut number = || arguments.next().unwrap().parse::<u64>().unwrap();
+    let (seed, commits) = (number(), number());
+    let path = PathBuf::from(arguments.next().unwrap());
+    let mut stores = RocksStores::open(&path, &specs(), &memory(MIB / 2)).unwrap();
+    History::of(seed, HISTORY_COMMITS).up_to(commits).write(&mut stores);
+    std::process::abort();
+}
+
+/// The directory that a process left which died right after commit `commits` of the history of `seed`.
+fn crashed(seed: u64, commits: u64, path: &Path) {
+    let (_, module) = module_path!().split_once("::").unwrap();
+    let child = Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", &format!("{module}::child_that_dies")])
+        .env(CHILD, format!("{seed} {commits} {}", path.display()))
+        .output()
+        .unwrap();
+    assert!(!child.status.success() && path.exists(), "{}", String::from_utf8_lossy(&child.stdout));
+}
+
+#[test]
+fn a_killed_process_loses_no_commit() {
+    for seed in 1..=5 {
+        let dir = tempfile::tempdir().unwrap();
+        let commits = 150 * seed;
+        crashed(seed, commits, dir.path());
+        crashed(seed, commits + 7, dir.path());
+        let mut stores = open(dir.path()).unwrap_or_else(|error| panic!("seed {seed}: {error}"));
+        assert_eq!(stores.meta(), Some(&meta(commits + 7)), "seed {seed}");
+        let expected = History::of(seed, HISTORY_COMMITS).after(commits + 7);
+        assert!(all_entries(&mut stores).unwrap() == expected, "seed {seed}");
+    }
+}
+
+#[test]
+fn damage_is_found_or_costs_only_the_last_commits() {
+    for seed in 1..=3 {
+        let (found, lost) = damage_all_files(seed, 40);
+        assert!(found > 0, "seed {seed}: no damage was found");
+        println!("seed {seed}: {found} times found, {lost} times only the last commits were lost");
+    }
+}
+
+/// Damages copies of a crashed directory in `tries` random ways. Each must be refused as corrupt, or open as the exact
+/// state of the commit that the meta tells.
+fn damage_all_files(seed: u64, tries: u64) -> (u64, u64) {
+    let dir = tempfile::tempdir().unwrap();
+    let mut random = Random(seed);
+    let image = dir.path().join("image");
+    let mut commits = 0;
+    for _ in 0..1 + random.below(3) {
+        commits += 1 + random.below(HISTORY_COMMITS / 3);
+        crashed(seed, commits, &image);
+    }
+    let history = History::of(seed, HISTORY_COMMITS);
+    let mut files: Vec<_> = fs::read_dir(&image).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    files.sort();
+    let (mut found, mut lost) = (0, 0);
+    for damage in 0..tries {
+        let copied = dir.path().join(damage.to_string());
+        copy(&image, &copied);
+        let file = copied.join(&files[random.below(files.len() as u64) as usize]);
+        let what = damage_file(&file, &mut random);
+        let place = format!("seed {seed}, damage {damage}: {what} of {}", file.display());
+        let mut stores = match open(&copied) {
+            Ok(stores) => stores,
+            Err(error) => {
+                assert_eq!(error.wipe_reason(), Some(WipeReason::Corrupt), "{place}: {error}");
+                found += 1;
+                continue;
+            }
+        };
+        let reached = stores.meta().map_or(0, |meta| meta.commit.transaction);
+        match all_entries(&mut stores) {
+            Err(error) => {
+                let reason = StateError::behind(&error).and_then(StateError::wipe_reason);
+                assert_eq!(reason, Some(WipeReason::Corrupt), "{place}: {error}");
+                found += 1;
+            }
+            Ok(entries) => {
+                assert!(entries == history.after(reached), "{place}: wrong state at commit {reached} of {commits}");
+                lost += u64::from(reached < commits);
+            }
+        }
+        drop(stores);
+        fs::remove_dir_all(&copied).unwrap();
+    }
+    (found, lost)
+}
+
+fn damage_file(file: &Path, random: &mut Random) -> String {
+    let mut bytes = fs::read(file).unwrap();
+    let length = bytes.len() as u64;
+    let at = random.below(length.max(1));
+    let what = match random.below(5) {
+        0 => {
+            fs::remove_file(file).unwrap();
+            return "loss".to_owned();
+        }
+        1 => {
+            bytes.truncate(at as usize);
+            format!("truncation to {at} of {length} bytes")
+        }
+        2 => {
+            bytes.truncate(length.saturating_sub(1 + random.below(200)) as usize);
+            format!("truncation to {} of {length} bytes", bytes.len())
+        }
+        3 => {
+            let end = (at + 512).min(length);
+            bytes[at as usize..end as usize].fill(0);
+            format!("zeroing of bytes {at}..{end} of {length}")
+        }
+        _ => {
+            if let Some(byte) = bytes.get_mut(at as usize) {
+                *byte ^= 1 << random.below(8);
+            }
+            format!("a flipped bit in byte {at} of {length}")
+        }
+    };
+    fs::write(file, bytes).unwrap();
+    what
+}

@@ -1,0 +1,483 @@
+//! The running application: the handle that users hold, and the one place where the parts are put together.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use riacho_topology::store::StoreSpec;
+use riacho_topology::{BadRecord, BadRecordPolicy, TaskId, TopicName, Topology};
+
+use crate::clock::SystemClock;
+use crate::config::{ClientRole, Config, Guarantee, OffsetReset, OnBadRecord, TaskIdle};
+use crate::error::Error;
+use crate::housekeeping::{Chores, Housekeeping};
+use crate::internal_topics::{TopicSettings, plan};
+use crate::kafka::{self, ClientSettings, KafkaAdmin, KafkaChangelogReader, KafkaStreamClient, Overrides};
+use crate::lifecycle::{ClientState, Lifecycle, Limits};
+use crate::observe::http::{Probe, TopologyFormat};
+use crate::observe::{HttpServer, Metrics, Observer};
+use crate::progress::{Progress, Snapshot};
+use crate::ports::{ClientErrorKind, Clock, NewTopic, StateProvider, TaskState};
+use crate::rebalance::TaskLayout;
+use crate::restore::{RestoreThread, Restorer};
+use crate::state::{
+    Memory, MemoryBudget, RocksStores, StateDirectory, StateError, Stateless, WipeReason,
+};
+use crate::task::{Policies, TaskSettings};
+use crate::worker::{MakeClient, StreamThread, Surroundings, WorkerSettings};
+
+/// An application that runs: stream threads, their state and their eyes.
+///
+/// ```no_run
+/// use std::time::Duration;
+/// use riacho::config::Config;
+/// use riacho::{BigEndian, Consumed, Grouped, Materialized, Produced, Streams, StreamsBuilder, Utf8};
+///
+/// let builder = StreamsBuilder::new();
+/// builder
+///     .stream("words", Consumed::<String, String>::with(Utf8, Utf8))
+///     .group_by(|word| word.value.clone(), Grouped::with(Utf8, Utf8))
+///     .count(Materialized::named("counts", BigEndian))
+///     .to_stream()
+///     .to("word-counts", Produced::with(Utf8, BigEndian));
+/// let config = Config::of([("application.id", "word-count"), ("bootstrap.servers", "localhost:9092")])?;
+/// let streams = Streams::start(builder.build()?, config)?;
+/// streams.wait_until_running(Duration::from_secs(60));
+/// streams.close()?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// Dropping it stops the threads as [`close`](Self::close) does.
+pub struct Streams {
+    lifecycle: Arc<Lifecycle>,
+    metrics: Metrics,
+    progress: Progress,
+    exactly_once: bool,
+    topology: Arc<Topology>,
+    http: Option<HttpServer>,
+    housekeeping: Option<Housekeeping>,
+    threads: Vec<JoinHandle<()>>,
+    clock: Arc<dyn Clock>,
+    directory: Arc<StateDirectory>,
+}
+
+/// Opens the RocksDB of tasks below the state directory.
+struct RocksProvider {
+    directory: Arc<StateDirectory>,
+    memory: Memory,
+}
+
+impl StateProvider for RocksProvider {
+    fn open(&self, task: TaskId, stores: &[StoreSpec]) -> Result<Box<dyn TaskState>, StateError> {
+        if stores.is_empty() {
+            return Ok(Box::new(Stateless));
+        }
+        let path = self.directory.stores_path(task);
+        Ok(Box::new(RocksStores::open(&path, stores, &self.memory)?))
+    }
+
+    fn wipe(&self, task: TaskId, reason: WipeReason) -> Result<(), StateError> {
+        self.directory.wipe(task, reason)
+    }
+}
+
+impl TaskState for RocksStores {
+    fn meta(&self) -> Option<&crate::state::TaskMeta> {
+        self.meta()
+    }
+
+    fn commit(&mut self, meta: &crate::state::TaskMeta) -> Result<(), StateError> {
+        self.commit(meta)
+    }
+
+    fn load(&mut self, meta: &crate::state::TaskMeta) -> Result<(), StateError> {
+        self.load(meta)
+    }
+
+    fn finish_load(&mut self) -> Result<(), StateError> {
+        self.finish_load()
+    }
+
+    fn abort(&mut self) {
+        self.abort();
+    }
+
+    fn purge_windows_before(
+        &mut self,
+        store: riacho_topology::StoreIndex,
+        start: riacho_topology::Timestamp,
+    ) -> Result<bool, StateError> {
+        self.purge_windows_before(store, start)
+    }
+
+    fn statistics(&self) -> crate::state::StoreStatistics {
+        self.statistics()
+    }
+}
+
+impl Streams {
+    /// Starts the application: waits for Kafka and the input topics, makes the internal topics, starts the threads.
+    ///
+    /// # Errors
+    /// When the state directory belongs to another process, Kafka does not answer within `task.timeout.ms`, an input
+    /// topic is missing, or an internal topic is not as it should be.
+    pub fn start(topology: Topology, config: Config) -> Result<Self, Error> {
+        Self::start_with(topology, config, &|| false)
+    }
+
+    /// [`start`](Self::start), giving up with [`Error::Stopped`] as soon as `stop` says so.
+    ///
+    /// # Errors
+    /// As [`start`](Self::start).
+    pub fn start_with(topology: Topology, config: Config, stop: &dyn Fn() -> bool) -> Result<Self, Error> {
+        for warning in config.warnings() {
+            tracing::warn!("{warning}");
+        }
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
+        let topology = Arc::new(topology);
+        let directory = Arc::new(StateDirectory::open(config.state_dir(), config.application_id())?);
+        let base = client_settings(&config);
+        base.check()?;
+        let admin = KafkaAdmin::new(&base)?;
+        let layout = Arc::new(prepare_topics(&topology, &config, &admin, stop)?);
+
+        let lifecycle = Lifecycle::new(config.client_id(), config.stream_threads(), Limits::of(&config));
+        let metrics = Metrics::new(config.application_id(), config.client_id(), config.recording_level())
+            .map_err(|error| Error::Failed(error.to_string()))?;
+        let http = serve(&config, &lifecycle, &metrics, &topology, &clock)?;
+        let progress = Progress::default();
+        let housekeeping = Housekeeping::start(Chores {
+            admin,
+            reader: KafkaChangelogReader::new(&base)?,
+            progress: progress.clone(),
+            directory: Arc::clone(&directory),
+            clock: Arc::clone(&clock),
+            repartition_topics: repartition_topics(&topology, &config),
+            purge_interval: config.repartition_purge_interval(),
+            cleanup_delay: config.state_cleanup_delay(),
+        })
+        .map_err(|error| Error::Thread(error.to_string()))?;
+
+        let memory = Memory::new(memory_budget(&config), 2);
+        let provider: Arc<dyn StateProvider> = Arc::new(RocksProvider { directory: Arc::clone(&directory), memory });
+        lifecycle.start()?;
+        let mut streams = Streams {
+            lifecycle,
+            metrics,
+            progress,
+            exactly_once: config.guarantee() == Guarantee::ExactlyOnce,
+            topology,
+            http,
+            housekeeping: Some(housekeeping),
+            threads: Vec::new(),
+            clock,
+            directory,
+        };
+        for number in 1..=config.stream_threads().get() {
+            let thread = streams.start_thread(number, &config, &base, &layout, &provider)?;
+            streams.threads.push(thread);
+        }
+        Ok(streams)
+    }
+
+    fn start_thread(
+        &self,
+        number: usize,
+        config: &Config,
+        base: &ClientSettings,
+        layout: &Arc<TaskLayout>,
+        provider: &Arc<dyn StateProvider>,
+    ) -> Result<JoinHandle<()>, Error> {
+        let name = format!("{}-StreamThread-{number}", config.client_id());
+        let settings = thread_client_settings(config, base, &self.directory.process_id().to_string(), number);
+        let observer = Observer::new(
+            &self.metrics,
+            self.lifecycle.thread(number),
+            self.progress.clone(),
+            Arc::clone(&self.clock),
+            self.exactly_once,
+        );
+        let worker = worker_settings(config);
+        let (topology, layout, provider, clock) =
+            (Arc::clone(&self.topology), Arc::clone(layout), Arc::clone(provider), Arc::clone(&self.clock));
+        let lifecycle = Arc::clone(&self.lifecycle);
+        let body = move || {
+            let reader_settings = settings.clone();
+            let (reader_provider, reader_clock) = (Arc::clone(&provider), Arc::clone(&clock));
+            let restore = RestoreThread::start(format!("restore-{number}"), move || {
+                let reader = KafkaChangelogReader::new(&reader_settings)?;
+                Ok(Restorer::new(reader, reader_provider, reader_clock))
+            });
+            let restore = match restore {
+                Ok(restore) => Box::new(restore),
+                Err(error) => return lifecycle.fail(format!("no thread for restoring state: {error}")),
+            };
+            let make_client: MakeClient<KafkaStreamClient> = Box::new(move || KafkaStreamClient::new(&settings));
+            let around = Surroundings { make_client, restore, provider, observer: Box::new(observer), clock };
+            run_thread(&lifecycle, StreamThread::join(topology, layout, worker, around));
+        };
+        let spawned = std::thread::Builder::new().name(name).spawn(body);
+        spawned.map_err(|error| Error::Thread(error.to_string()))
+    }
+
+    /// The application's state.
+    pub fn state(&self) -> ClientState {
+        self.lifecycle.state()
+    }
+
+    /// Why the application failed, if it did.
+    pub fn failure(&self) -> Option<String> {
+        self.lifecycle.failure()
+    }
+
+    /// Waits until the application is `RUNNING` or has ended, at most `timeout`. Returns whether it is `RUNNING`.
+    pub fn wait_until_running(&self, timeout: Duration) -> bool {
+        let wanted = |state: ClientState| state == ClientState::Running || state.has_ended();
+        self.lifecycle.wait_until(timeout, wanted) == ClientState::Running
+    }
+
+    /// Waits until the application has ended, at most `timeout`. Returns whether it has.
+    pub fn wait_until_ended(&self, timeout: Duration) -> bool {
+        self.lifecycle.wait_until(timeout, ClientState::has_ended).has_ended()
+    }
+
+    /// What the application counts and measures.
+    pub fn metrics(&self) -> &Metrics {
+        &self.metrics
+    }
+
+    /// How far it is.
+    pub fn progress(&self) -> Snapshot {
+        self.progress.lock().clone()
+    }
+
+    /// The computation that runs.
+    pub fn topology(&self) -> &Topology {
+        &self.topology
+    }
+
+    /// Where `/metrics`, `/health`, `/ready` and `/topology` are served, if they are.
+    pub fn http_address(&self) -> Option<std::net::SocketAddr> {
+        self.http.as_ref().map(HttpServer::local_addr)
+    }
+
+    /// Stops: every thread commits what it has done, writes its state and leaves the group.
+    ///
+    /// # Errors
+    /// [`Error::Failed`] when a thread had failed before.
+    pub fn close(mut self) -> Result<(), Error> {
+        self.stop();
+        self.failure().map_or(Ok(()), |reason| Err(Error::Failed(reason)))
+    }
+
+    fn stop(&mut self) {
+        self.lifecycle.shut_down();
+        for thread in self.threads.drain(..) {
+            if thread.join().is_err() {
+                self.lifecycle.fail("a stream thread panicked: this is a bug in riacho or in the topology's functions");
+            }
+        }
+        self.housekeeping = None;
+        self.http = None;
+    }
+}
+
+impl Drop for Streams {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
+fn run_thread(lifecycle: &Lifecycle, joined: Result<StreamThread<KafkaStreamClient>, crate::ports::ClientError>) {
+    let mut thread = match joined {
+        Ok(thread) => thread,
+        Err(error) => return lifecycle.fail(error),
+    };
+    while !lifecycle.stop_requested() {
+        if let Err(failure) = thread.step() {
+            tracing::error!(%failure, "the stream thread stops");
+            lifecycle.fail(&failure);
+            return thread.shut_down(false);
+        }
+    }
+    thread.shut_down(true);
+}
+
+fn serve(
+    config: &Config,
+    lifecycle: &Arc<Lifecycle>,
+    metrics: &Metrics,
+    topology: &Arc<Topology>,
+    clock: &Arc<dyn Clock>,
+) -> Result<Option<HttpServer>, Error> {
+    let Some(address) = config.http_address() else { return Ok(None) };
+    let (clock, described) = (Arc::clone(clock), Arc::clone(topology));
+    let probe = Probe { lifecycle: Arc::clone(lifecycle), metrics: metrics.clone(), now: Arc::new(move || clock.monotonic()) };
+    let text_of = move |format| {
+        Some(match format {
+            TopologyFormat::Text => described.describe(),
+            TopologyFormat::Dot => described.to_dot(),
+            TopologyFormat::Json => described.to_json().to_string(),
+        })
+    };
+    let pages = probe.pages(text_of, serde_json::Map::new());
+    HttpServer::start(address, pages).map(Some).map_err(|error| Error::Http(error.to_string()))
+}
+
+fn repartition_topics(topology: &Topology, config: &Config) -> BTreeSet<String> {
+    let sources = topology.subtopologies().iter().flat_map(|subtopology| &subtopology.sources);
+    let own = sources.filter(|source| matches!(source, TopicName::Repartition(_)));
+    own.map(|source| source.resolve(config.application_id())).collect()
+}
+
+/// Waits for the cluster and the inputs, then makes what the application needs for itself.
+fn prepare_topics(
+    topology: &Topology,
+    config: &Config,
+    admin: &KafkaAdmin,
+    stop: &dyn Fn() -> bool,
+) -> Result<TaskLayout, Error> {
+    let inputs = input_partitions(topology, config, admin, stop)?;
+    let settings = TopicSettings {
+        application_id: config.application_id(),
+        replication_factor: config.replication_factor().map_or(-1, |factor| i32::try_from(factor.get()).unwrap_or(-1)),
+        window_extra_retention: config.window_changelog_extra_retention(),
+    };
+    let topics = plan(topology, &inputs, &settings);
+    admin.create_topics(&topics.internal)?;
+    admin.create_topics(&side_topics(config, &settings))?;
+    let sinks: BTreeSet<&str> = topology.external_sinks();
+    for sink in sinks {
+        if admin.partitions_of(sink)?.is_none() {
+            return Err(Error::NoTopic { topic: sink.to_owned(), role: "output" });
+        }
+    }
+    TaskLayout::new(topology, config.application_id(), |topic| {
+        let known = topics.sources.get(topic).copied();
+        known.ok_or_else(|| Error::NoTopic { topic: topic.to_owned(), role: "input" })
+    })
+}
+
+fn input_partitions(
+    topology: &Topology,
+    config: &Config,
+    admin: &KafkaAdmin,
+    stop: &dyn Fn() -> bool,
+) -> Result<BTreeMap<String, i32>, Error> {
+    let clock = SystemClock::new();
+    let mut inputs = BTreeMap::new();
+    for topic in topology.external_sources() {
+        let partitions = loop {
+            match admin.partitions_of(topic) {
+                Ok(Some(partitions)) => break partitions,
+                Ok(None) => return Err(Error::NoTopic { topic: topic.to_owned(), role: "input" }),
+                Err(_) if stop() => return Err(Error::Stopped),
+                Err(error) if error.kind == ClientErrorKind::Retry && clock.monotonic() < config.task_timeout() => {
+                    tracing::warn!(%error, "waiting for Kafka at {}", config.bootstrap_servers());
+                }
+                Err(error) => return Err(error.into()),
+            }
+        };
+        inputs.insert(topic.to_owned(), partitions);
+    }
+    Ok(inputs)
+}
+
+/// Topics for what does not fit: dead letters and late records. They are kept until somebody has looked at them.
+fn side_topics(config: &Config, settings: &TopicSettings<'_>) -> Vec<NewTopic> {
+    let dead_letters = config.uses_dead_letter_topic().then(|| config.dead_letter_topic());
+    let names = dead_letters.into_iter().chain(config.late_topic());
+    let topic = |name: &str| NewTopic {
+        name: name.to_owned(),
+        partitions: 1,
+        replication_factor: settings.replication_factor,
+        config: vec![("retention.ms".to_owned(), "-1".to_owned())],
+    };
+    names.map(topic).collect()
+}
+
+fn client_settings(config: &Config) -> ClientSettings {
+    let memory = config.memory();
+    let threads = config.stream_threads().get() as u64;
+    let properties = |role| config.client_properties(role).iter().map(|(k, v)| (k.to_owned(), v.to_owned())).collect();
+    ClientSettings {
+        client_id: config.client_id().to_owned(),
+        offset_reset: match config.offset_reset() {
+            OffsetReset::Earliest => kafka::OffsetReset::Earliest,
+            OffsetReset::Latest => kafka::OffsetReset::Latest,
+            OffsetReset::None => kafka::OffsetReset::None,
+        },
+        session_timeout: config.session_timeout(),
+        heartbeat_interval: config.heartbeat_interval(),
+        max_poll_interval: config.poll_interval_max(),
+        transaction_timeout: config.transaction_timeout(),
+        fetch_bytes_max: memory.fetch / threads,
+        send_bytes_max: memory.send / threads,
+        report_end_of_partition: false,
+        overrides: Overrides {
+            common: Vec::new(),
+            consumer: properties(ClientRole::MainConsumer),
+            producer: properties(ClientRole::Producer),
+            restore: properties(ClientRole::RestoreConsumer),
+            admin: properties(ClientRole::Admin),
+        },
+        ..ClientSettings::new(config.bootstrap_servers(), config.application_id())
+    }
+}
+
+/// Settings of one thread. Its transactional id and, unless somebody chose one, its group instance id come from the
+/// state directory: a restart there takes the place of what it was before, at once.
+fn thread_client_settings(config: &Config, base: &ClientSettings, process: &str, number: usize) -> ClientSettings {
+    let own = format!("{process}-{number}");
+    let chosen = config.group_instance_id().map(|id| format!("{id}-{number}"));
+    let leave_on_close = chosen.is_none();
+    let generated = config.static_membership().then(|| own.clone());
+    let exactly_once = config.guarantee() == Guarantee::ExactlyOnce;
+    ClientSettings {
+        client_id: format!("{}-StreamThread-{number}", config.client_id()),
+        group_instance_id: chosen.or(generated),
+        leave_on_close,
+        transactional_id: exactly_once.then(|| format!("{}-{own}", config.application_id())),
+        ..base.clone()
+    }
+}
+
+fn memory_budget(config: &Config) -> MemoryBudget {
+    let memory = config.memory();
+    MemoryBudget::of_bytes(usize::try_from(memory.block_cache + memory.write_buffers).unwrap_or(usize::MAX))
+}
+
+fn worker_settings(config: &Config) -> WorkerSettings {
+    const POLL_WAIT_MAX: Duration = Duration::from_millis(100);
+    const POLL_RECORDS_MAX: usize = 1_000;
+    let share = config.memory().cache / config.stream_threads().get() as u64;
+    let policy = |kind| match config.on_bad_record(kind) {
+        OnBadRecord::Fail => BadRecordPolicy::Fail,
+        OnBadRecord::Continue => BadRecordPolicy::Continue,
+        OnBadRecord::DeadLetter => BadRecordPolicy::DeadLetter,
+    };
+    let millis = |duration: Duration| i64::try_from(duration.as_millis()).unwrap_or(i64::MAX);
+    WorkerSettings {
+        application_id: config.application_id().to_owned(),
+        exactly_once: config.guarantee() == Guarantee::ExactlyOnce,
+        commit_interval: config.commit_interval(),
+        poll_wait_max: POLL_WAIT_MAX,
+        poll_records_max: POLL_RECORDS_MAX,
+        cache_bytes: usize::try_from(share).unwrap_or(usize::MAX),
+        task: TaskSettings {
+            policies: Policies {
+                by_kind: BadRecord::ALL.into_iter().map(|kind| (kind, policy(kind))).collect(),
+                dead_letter_topic: config.dead_letter_topic().to_owned(),
+            },
+            max_task_idle_ms: match config.task_idle() {
+                TaskIdle::Never => -1,
+                TaskIdle::UntilFetched => 0,
+                TaskIdle::AtMost(wait) => millis(wait),
+            },
+            buffered_records_max: config.buffered_records_per_partition().get(),
+            late_topic: config.late_topic().map(str::to_owned),
+            timestamp_ahead_max_ms: millis(config.timestamp_ahead_max()),
+        },
+    }
+}

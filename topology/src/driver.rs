@@ -1,0 +1,669 @@
+//! Runs a topology in a test: no broker, no disk, no clock but the test's own.
+
+mod records;
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::ops::ControlFlow;
+use std::rc::Rc;
+use std::time::Duration;
+
+pub use records::{DeadLetter, SentRecord, TestInput, TestRecord};
+
+use crate::error::{BadRecord, BadRecordPolicy, CollectError, ProcessError, StoreError};
+use crate::graph::{Instance, Topology};
+use crate::ids::{StoreIndex, TaskId};
+use crate::plan::TopicName;
+use crate::processor::{Context, Counts, Outgoing, RecordCollector, TaskFrame};
+use crate::record::{Headers, RawRecord};
+use crate::serde::Serde;
+use crate::store::memory::MemoryStores;
+use crate::store::{StoreKind, TaskStores, layout};
+use crate::time::Timestamp;
+use crate::windows::Windowed;
+
+/// Runs a [`Topology`] in a test, one task per sub-topology, each on one partition.
+///
+/// ```
+/// use std::time::Duration;
+/// use riacho_topology::{BigEndian, Consumed, Grouped, Materialized, Produced, StreamsBuilder, TestDriver};
+/// use riacho_topology::{TimeWindowed, TimeWindows, Utf8};
+///
+/// let per_minute = TimeWindows::of_size_and_grace(Duration::from_secs(60), Duration::from_secs(10))?;
+/// let builder = StreamsBuilder::new();
+/// builder
+///     .stream("views", Consumed::<String, String>::with(Utf8, Utf8))
+///     .group_by_key(Grouped::with(Utf8, Utf8))
+///     .windowed_by(per_minute)
+///     .count(Materialized::named("per-minute", BigEndian))
+///     .to_stream()
+///     .map(|count| (format!("{}@{}", count.key.key, count.key.window.start), *count.value))
+///     .to("counts", Produced::with(Utf8, BigEndian));
+///
+/// let mut run = TestDriver::of(builder.build()?);
+/// let secs = Duration::from_secs;
+/// run.input::<String, String>("views", Utf8, Utf8)
+///     .at(secs(5)).send("ana", "/")
+///     .at(secs(62)).send("bia", "/")
+///     .at(secs(8)).send("ana", "/late/but/in/time");
+/// assert_eq!(run.output::<String, u64>("counts", Utf8, BigEndian), [("ana@0", 1), ("bia@60000", 1), ("ana@0", 2)]);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// Every record is committed at once, so that every change of a result is seen. With
+/// [`commit_every_record(false)`](Self::commit_every_record) the test says when to [`commit`](Self::commit) and when
+/// to [`abort`](Self::abort), and results that change twice in between come once, as they do in production. Output
+/// is seen when it is committed: other sub-topologies read it then, and so does the test.
+pub struct TestDriver {
+    topology: Topology,
+    application_id: String,
+    settings: Settings,
+    tasks: Vec<TestTask>,
+    /// Which task reads a topic, and with which of its sources.
+    routes: BTreeMap<String, (usize, usize)>,
+    repartition_topics: BTreeSet<String>,
+    next_offsets: BTreeMap<String, i64>,
+    /// Committed to topics that the topology reads itself, and not yet processed.
+    internal: VecDeque<Input>,
+    open: Transaction,
+    committed: Committed,
+    /// What the last abort undid.
+    undone: Vec<Input>,
+    now: Timestamp,
+}
+
+struct Settings {
+    commit_every_record: bool,
+    cache_bytes_per_store: usize,
+    late_topic: Option<Rc<str>>,
+    timestamp_ahead_max_ms: i64,
+    record_bytes_max: usize,
+    policies: BTreeMap<BadRecord, BadRecordPolicy>,
+}
+
+struct TestTask {
+    instance: Instance,
+    frame: TaskFrame,
+    stores: MemoryStores,
+    committed_stream_time: Timestamp,
+}
+
+struct Input {
+    record: SentRecord,
+    offset: i64,
+}
+
+/// What the next commit will make visible, and an abort forgets.
+#[derive(Default)]
+struct Transaction {
+    inputs: Vec<Input>,
+    sent: Vec<SentRecord>,
+    appended: Vec<(usize, StoreIndex, ChangelogEntry)>,
+    bad: BTreeMap<BadRecord, u64>,
+    dead_letters: Vec<DeadLetter>,
+}
+
+/// What is committed and the test has not read yet.
+#[derive(Default)]
+struct Committed {
+    sent: Vec<SentRecord>,
+    changelogs: BTreeMap<(usize, StoreIndex), Vec<ChangelogEntry>>,
+    bad: BTreeMap<BadRecord, u64>,
+    dead_letters: Vec<DeadLetter>,
+    counts: Counts,
+}
+
+/// An entry of a changelog: a key, and a value or a tombstone.
+pub type ChangelogEntry = (Vec<u8>, Option<Vec<u8>>);
+
+/// The producer of one task, as far as a test needs one.
+struct Collector<'t> {
+    task: usize,
+    transaction: &'t mut Transaction,
+    record_bytes_max: usize,
+}
+
+impl RecordCollector for Collector<'_> {
+    fn send(&mut self, record: Outgoing<'_>) -> Result<(), CollectError> {
+        let bytes = record.key.map_or(0, <[u8]>::len) + record.value.map_or(0, <[u8]>::len);
+        if bytes > self.record_bytes_max {
+            let reason = format!("{bytes} bytes, and at most {} are allowed", self.record_bytes_max);
+            return Err(CollectError::Refused { topic: record.topic.to_owned(), reason });
+        }
+        self.transaction.sent.push(SentRecord {
+            topic: record.topic.to_owned(),
+            key: record.key.map(<[u8]>::to_vec),
+            value: record.value.map(<[u8]>::to_vec),
+            timestamp: record.timestamp,
+            headers: record.headers.clone(),
+        });
+        Ok(())
+    }
+
+    fn append(&mut self, store: StoreIndex, key: &[u8], value: Option<&[u8]>) -> Result<(), CollectError> {
+        self.transaction.appended.push((self.task, store, (key.to_vec(), value.map(<[u8]>::to_vec))));
+        Ok(())
+    }
+}
+
+/// Setting it up.
+impl TestDriver {
+    /// Runs `topology` from nothing, under the application id `test`, with the wall clock at 1970-01-01T00:00:00Z.
+    #[must_use]
+    pub fn of(topology: Topology) -> Self {
+        let application_id = "test".to_owned();
+        let settings = Settings {
+            commit_every_record: true,
+            cache_bytes_per_store: usize::MAX,
+            late_topic: None,
+            timestamp_ahead_max_ms: i64::MAX,
+            record_bytes_max: usize::MAX,
+            policies: BTreeMap::new(),
+        };
+        let (mut routes, mut repartition_topics) = (BTreeMap::new(), BTreeSet::new());
+        for (task, subtopology) in topology.subtopologies().iter().enumerate() {
+            for (source, topic) in subtopology.sources.iter().enumerate() {
+                let name = topic.resolve(&application_id);
+                if matches!(topic, TopicName::Repartition(_)) {
+                    repartition_topics.insert(name.clone());
+                }
+                routes.insert(name, (task, source));
+            }
+        }
+        let mut driver = TestDriver {
+            topology,
+            application_id,
+            settings,
+            tasks: Vec::new(),
+            routes,
+            repartition_topics,
+            next_offsets: BTreeMap::new(),
+            internal: VecDeque::new(),
+            open: Transaction::default(),
+            committed: Committed::default(),
+            undone: Vec::new(),
+            now: Timestamp(0),
+        };
+        driver.restart();
+        driver
+    }
+
+    /// Whether to commit after every record, which is the default, or when the test says [`commit`](Self::commit).
+    #[must_use]
+    pub fn commit_every_record(mut self, every_record: bool) -> Self {
+        self.settings.commit_every_record = every_record;
+        self
+    }
+
+    /// How many bytes of decoded state each store may keep in memory after a commit. By default all.
+    #[must_use]
+    pub fn cache_bytes_per_store(mut self, bytes: usize) -> Self {
+        self.settings.cache_bytes_per_store = bytes;
+        self.apply_settings()
+    }
+
+    /// Sends late records to `topic` too.
+    #[must_use]
+    pub fn late_topic(mut self, topic: &str) -> Self {
+        self.settings.late_topic = Some(topic.into());
+        self.apply_settings()
+    }
+
+    /// How far ahead of the wall clock a record may be. By default any time.
+    #[must_use]
+    pub fn timestamp_ahead_max(mut self, ahead: Duration) -> Self {
+        self.settings.timestamp_ahead_max_ms = Timestamp::from(ahead).0;
+        self.apply_settings()
+    }
+
+    /// The producer refuses records with more bytes of key and value than this. By default none.
+    #[must_use]
+    pub fn record_bytes_max(mut self, bytes: usize) -> Self {
+        self.settings.record_bytes_max = bytes;
+        self
+    }
+
+    /// What is done with bad records of all kinds. By default they fail the test, so that none goes unnoticed; the
+    /// dead letters are kept for [`dead_letters`](Self::dead_letters).
+    #[must_use]
+    pub fn bad_records(mut self, policy: BadRecordPolicy) -> Self {
+        self.settings.policies.extend(BadRecord::ALL.map(|kind| (kind, policy)));
+        self
+    }
+
+    /// What is done with bad records of one kind.
+    #[must_use]
+    pub fn bad_records_of(mut self, kind: BadRecord, policy: BadRecordPolicy) -> Self {
+        self.settings.policies.insert(kind, policy);
+        self
+    }
+
+    fn apply_settings(mut self) -> Self {
+        for task in &mut self.tasks {
+            self.settings.apply(&mut task.frame);
+        }
+        self
+    }
+}
+
+impl Settings {
+    fn apply(&self, frame: &mut TaskFrame) {
+        frame.cache_bytes_per_store = self.cache_bytes_per_store;
+        frame.late_topic.clone_from(&self.late_topic);
+        frame.timestamp_ahead_max_ms = self.timestamp_ahead_max_ms;
+    }
+
+    fn policy(&self, kind: BadRecord) -> BadRecordPolicy {
+        self.policies.get(&kind).copied().unwrap_or(BadRecordPolicy::Fail)
+    }
+}
+
+/// Running it.
+impl TestDriver {
+    /// Writes to an input topic.
+    ///
+    /// # Panics
+    /// When the topology does not read `topic`.
+    pub fn input<'d, K, V>(
+        &'d mut self,
+        topic: &str,
+        key_serde: impl Serde<K> + 'd,
+        value_serde: impl Serde<V> + 'd,
+    ) -> TestInput<'d, K, V> {
+        let topics = self.topology.external_sources();
+        assert!(topics.contains(topic), "the topology does not read topic {topic}, but {topics:?}");
+        TestInput {
+            topic: topic.to_owned(),
+            key_serde: Box::new(key_serde),
+            value_serde: Box::new(value_serde),
+            timestamp: self.now,
+            headers: Headers::EMPTY,
+            driver: self,
+        }
+    }
+
+    /// Takes what was committed to an output topic since it was last taken.
+    ///
+    /// # Panics
+    /// When the topology does not write `topic`, or a record cannot be read by these serdes.
+    pub fn output<K, V>(
+        &mut self,
+        topic: &str,
+        key_serde: impl Serde<K>,
+        value_serde: impl Serde<V>,
+    ) -> Vec<TestRecord<K, V>> {
+        let topics = self.topology.external_sinks();
+        let known = topics.contains(topic) || self.settings.late_topic.as_deref() == Some(topic);
+        assert!(known, "the topology does not write topic {topic}, but {topics:?}");
+        let sent = self.committed.sent.extract_if(.., |record| record.topic == topic);
+        sent.map(|record| record.read(&key_serde, &value_serde)).collect()
+    }
+
+    /// Takes what was committed to all output topics since it was last taken, in the order in which it was sent.
+    pub fn take_sent(&mut self) -> Vec<SentRecord> {
+        std::mem::take(&mut self.committed.sent)
+    }
+
+    /// Commits, and processes what goes through repartition topics until all of it is committed.
+    ///
+    /// # Panics
+    /// When a result cannot be written, or a record of a repartition topic is bad, and the policy is to fail.
+    pub fn commit(&mut self) {
+        if let Err(error) = self.try_commit() {
+            panic!("the commit failed: {error}");
+        }
+    }
+
+    /// Commits, and processes what goes through repartition topics until all of it is committed.
+    ///
+    /// # Errors
+    /// When a result cannot be written, or a record of a repartition topic is bad, and the policy is to fail. Then
+    /// the transaction is aborted.
+    pub fn try_commit(&mut self) -> Result<(), ProcessError> {
+        let committed = self.commit_and_settle();
+        if committed.is_err() {
+            self.abort();
+        }
+        committed
+    }
+
+    /// Undoes everything since the last commit, as an aborted transaction does. The application would then read its
+    /// input again: see [`replay`](Self::replay).
+    pub fn abort(&mut self) {
+        let undone = std::mem::take(&mut self.open).inputs;
+        self.undone.extend(undone);
+        for task in &mut self.tasks {
+            task.stores.abort();
+            task.instance.aborted();
+            task.frame.stream_time = task.committed_stream_time;
+            task.frame.counts = Counts::default();
+            task.frame.commit_requested = false;
+            task.frame.bad_outputs.clear();
+        }
+        self.open_tasks();
+    }
+
+    /// Writes everything out as for a commit, which then fails: an [`abort`](Self::abort) at the last moment.
+    ///
+    /// # Panics
+    /// When a result cannot be written and the policy is to fail.
+    pub fn fail_commit(&mut self) {
+        let flushed = self.flush();
+        self.abort();
+        if let Err(error) = flushed {
+            panic!("the commit failed too early: {error}");
+        }
+    }
+
+    /// Reads the records again that were undone by [`abort`](Self::abort) or [`restart`](Self::restart).
+    ///
+    /// # Panics
+    /// When one of them is bad and the policy is to fail.
+    pub fn replay(&mut self) {
+        for input in std::mem::take(&mut self.undone) {
+            if let Err(error) = self.process_and_settle(input) {
+                panic!("a record that is read again: {error}");
+            }
+        }
+    }
+
+    /// Stops as a crash does and starts again: memory is lost, what is committed stays. The application would then
+    /// read its input again: see [`replay`](Self::replay).
+    pub fn restart(&mut self) {
+        self.undone.extend(std::mem::take(&mut self.open).inputs);
+        let before = std::mem::take(&mut self.tasks);
+        let mut kept = before.into_iter().map(|task| (task.stores, task.committed_stream_time));
+        for number in 0..self.topology.subtopologies().len() {
+            let (mut stores, stream_time) = kept.next().unwrap_or((MemoryStores::default(), Timestamp::MIN));
+            stores.abort();
+            let instance = self
+                .topology
+                .instantiate(number, &self.application_id)
+                .expect("a sub-topology of the topology can be instantiated");
+            let mut frame = TaskFrame::new(TaskId { subtopology: number, partition: 0 }, usize::MAX);
+            self.settings.apply(&mut frame);
+            frame.stream_time = stream_time;
+            self.tasks.push(TestTask { instance, frame, stores, committed_stream_time: stream_time });
+        }
+        self.open_tasks();
+    }
+
+    /// Moves the wall clock on.
+    pub fn advance_wall_clock(&mut self, by: Duration) {
+        self.now = self.now.plus_millis(Timestamp::from(by).0);
+    }
+
+    fn open_tasks(&mut self) {
+        for number in 0..self.tasks.len() {
+            if let Err(error) = self.with_task(number, None, Instance::open) {
+                panic!("the committed state of task {number}_0 cannot be opened: {error}");
+            }
+        }
+    }
+
+    pub(crate) fn receive(&mut self, record: SentRecord) -> Result<(), ProcessError> {
+        let input = self.stored(record);
+        self.process_and_settle(input)
+    }
+
+    fn stored(&mut self, record: SentRecord) -> Input {
+        let next = self.next_offsets.entry(record.topic.clone()).or_default();
+        let offset = *next;
+        *next += 1;
+        Input { record, offset }
+    }
+
+    fn process_and_settle(&mut self, input: Input) -> Result<(), ProcessError> {
+        let mut processed = self.process(input);
+        if processed.is_ok() && self.settings.commit_every_record {
+            processed = self.commit_and_settle();
+        }
+        if processed.is_err() {
+            self.abort();
+        }
+        processed
+    }
+
+    fn commit_and_settle(&mut self) -> Result<(), ProcessError> {
+        self.commit_once()?;
+        while let Some(input) = self.internal.pop_front() {
+            self.process(input)?;
+            if self.settings.commit_every_record || self.internal.is_empty() {
+                self.commit_once()?;
+            }
+        }
+        Ok(())
+    }
+
+    fn process(&mut self, input: Input) -> Result<(), ProcessError> {
+        let Some(&(task, source)) = self.routes.get(&input.record.topic) else { return Ok(()) };
+        let Input { record, offset } = &input;
+        let raw = RawRecord {
+            topic: &record.topic,
+            partition: 0,
+            offset: *offset,
+            timestamp: record.timestamp,
+            key: record.key.as_deref(),
+            value: record.value.as_deref(),
+            headers: &record.headers,
+        };
+        let result = self.with_task(task, Some(raw), |instance, ctx| instance.process(source, &raw, ctx));
+        let judged = match result {
+            Err(ProcessError::BadRecord { kind, message, policy }) => {
+                self.judge(kind, message, policy, Some(record.clone()))
+            }
+            Err(ProcessError::Collect(refused @ CollectError::Refused { .. })) => {
+                self.judge(BadRecord::Production, refused.to_string(), None, Some(record.clone()))
+            }
+            result => result,
+        };
+        self.open.inputs.push(input);
+        judged
+    }
+
+    fn judge(
+        &mut self,
+        kind: BadRecord,
+        message: String,
+        policy: Option<BadRecordPolicy>,
+        record: Option<SentRecord>,
+    ) -> Result<(), ProcessError> {
+        match policy.unwrap_or_else(|| self.settings.policy(kind)) {
+            BadRecordPolicy::Fail => return Err(ProcessError::BadRecord { kind, message, policy }),
+            BadRecordPolicy::Continue => {}
+            BadRecordPolicy::DeadLetter => self.open.dead_letters.push(DeadLetter { kind, message, record }),
+        }
+        *self.open.bad.entry(kind).or_default() += 1;
+        Ok(())
+    }
+
+    fn flush(&mut self) -> Result<(), ProcessError> {
+        for number in 0..self.tasks.len() {
+            self.with_task(number, None, Instance::flush)?;
+            let bad_outputs =
+                self.tasks.get_mut(number).map(|task| std::mem::take(&mut task.frame.bad_outputs));
+            for bad in bad_outputs.into_iter().flatten() {
+                self.judge(bad.kind, bad.message, None, None)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// One transaction of all tasks.
+    fn commit_once(&mut self) -> Result<(), ProcessError> {
+        self.flush()?;
+        for task in &mut self.tasks {
+            task.stores.commit();
+            task.committed_stream_time = task.frame.stream_time;
+            task.frame.commit_requested = false;
+            task.instance.committed(&task.frame);
+            self.committed.counts += std::mem::take(&mut task.frame.counts);
+        }
+        let Transaction { inputs: _, sent, appended, bad, dead_letters } = std::mem::take(&mut self.open);
+        for record in sent {
+            if self.routes.contains_key(&record.topic) {
+                let input = self.stored(record.clone());
+                self.internal.push_back(input);
+            }
+            if !self.repartition_topics.contains(&record.topic) {
+                self.committed.sent.push(record);
+            }
+        }
+        for (task, store, entry) in appended {
+            self.committed.changelogs.entry((task, store)).or_default().push(entry);
+        }
+        for (kind, count) in bad {
+            *self.committed.bad.entry(kind).or_default() += count;
+        }
+        self.committed.dead_letters.extend(dead_letters);
+        Ok(())
+    }
+
+    fn with_task<R>(
+        &mut self,
+        task: usize,
+        source: Option<RawRecord<'_>>,
+        act: impl FnOnce(&mut Instance, &mut Context<'_>) -> Result<R, ProcessError>,
+    ) -> Result<R, ProcessError> {
+        let TestDriver { tasks, open, settings, now, .. } = self;
+        let TestTask { instance, frame, stores, .. } =
+            tasks.get_mut(task).expect("tasks are numbered like their list");
+        let mut collector =
+            Collector { task, transaction: open, record_bytes_max: settings.record_bytes_max };
+        act(instance, &mut Context { frame, stores, collector: &mut collector, source, now: *now })
+    }
+}
+
+/// Looking into it.
+impl TestDriver {
+    /// The committed entries of a key-value store in the order of the keys' bytes; an entry's timestamp is the highest
+    /// that went into it.
+    ///
+    /// # Panics
+    /// When there is no such store, or it cannot be read by these serdes.
+    pub fn store<K, A>(
+        &mut self,
+        name: &str,
+        key_serde: impl Serde<K>,
+        value_serde: impl Serde<A>,
+    ) -> Vec<TestRecord<K, A>> {
+        let read = |(key, value): (Vec<u8>, Vec<u8>)| {
+            let key = key_serde.deserialize(Some(&key))?;
+            stored_entry(key, &value, &value_serde)
+        };
+        self.entries(name)
+            .into_iter()
+            .map(read)
+            .collect::<Result<_, _>>()
+            .unwrap_or_else(|error| panic!("{name}: {error}"))
+    }
+
+    /// The committed entries of a window store, the oldest window first, then in the order of the keys' bytes.
+    ///
+    /// # Panics
+    /// When there is no such store, or it cannot be read by these serdes.
+    pub fn window_store<K, A>(
+        &mut self,
+        name: &str,
+        key_serde: impl Serde<K>,
+        value_serde: impl Serde<A>,
+    ) -> Vec<TestRecord<Windowed<K>, A>> {
+        let StoreKind::Window(windows) = self.find_store(name).2 else {
+            panic!("{name} is not a window store")
+        };
+        let read = |(key, value): (Vec<u8>, Vec<u8>)| {
+            let (start, key) = layout::split_window_key(&key)?;
+            let key = key_serde.deserialize(Some(key))?;
+            stored_entry(Windowed { key, window: windows.window(start), closed: false }, &value, &value_serde)
+        };
+        self.entries(name)
+            .into_iter()
+            .map(read)
+            .collect::<Result<_, _>>()
+            .unwrap_or_else(|error| panic!("{name}: {error}"))
+    }
+
+    /// The committed entries of a store as bytes, in the order of their keys.
+    ///
+    /// # Panics
+    /// When there is no such store.
+    pub fn entries(&mut self, store: &str) -> Vec<(Vec<u8>, Vec<u8>)> {
+        let (task, index, _) = self.find_store(store);
+        let mut entries = Vec::new();
+        let stores = self.tasks.get_mut(task).map(|task| &mut task.stores);
+        let scanned = stores.map_or(Ok(()), |stores| {
+            stores.scan(index, &[], None, &mut |key, value| {
+                entries.push((key.to_vec(), value.to_vec()));
+                Ok(ControlFlow::Continue(()))
+            })
+        });
+        scanned.expect("a scan of memory fails only when its visitor does");
+        entries
+    }
+
+    /// The committed entries of a store's changelog since the beginning, uncompacted.
+    ///
+    /// # Panics
+    /// When there is no such store.
+    pub fn changelog(&self, store: &str) -> &[ChangelogEntry] {
+        let (task, index, _) = self.find_store(store);
+        self.committed.changelogs.get(&(task, index)).map_or(&[], Vec::as_slice)
+    }
+
+    /// The highest event time that sub-topology `number` has seen.
+    ///
+    /// # Panics
+    /// When there is no such sub-topology.
+    pub fn stream_time(&self, number: usize) -> Timestamp {
+        self.tasks.get(number).map(|task| task.frame.stream_time).expect("a sub-topology of the topology")
+    }
+
+    /// What all tasks counted in committed transactions: late records, and more.
+    pub fn counts(&self) -> Counts {
+        self.committed.counts
+    }
+
+    /// How many bad records of `kind` there were in committed transactions.
+    pub fn bad_record_count(&self, kind: BadRecord) -> u64 {
+        self.committed.bad.get(&kind).copied().unwrap_or_default()
+    }
+
+    /// Takes the committed dead letters since they were last taken.
+    pub fn dead_letters(&mut self) -> Vec<DeadLetter> {
+        std::mem::take(&mut self.committed.dead_letters)
+    }
+
+    /// Whether an operator asks for a commit, because it holds more changed state than it may.
+    pub fn commit_requested(&self) -> bool {
+        self.tasks.iter().any(|task| task.frame.commit_requested)
+    }
+
+    /// How many windows are open.
+    pub fn open_windows(&self) -> usize {
+        self.tasks.iter().map(|task| task.instance.open_windows()).sum()
+    }
+
+    /// How many bytes of decoded state the operators hold, about.
+    pub fn cached_bytes(&self) -> usize {
+        self.tasks.iter().map(|task| task.instance.cached_bytes()).sum()
+    }
+
+    fn find_store(&self, name: &str) -> (usize, StoreIndex, StoreKind) {
+        for (task, subtopology) in self.topology.subtopologies().iter().enumerate() {
+            let named = subtopology.stores.iter().zip(0..).find(|(store, _)| store.name == name);
+            if let Some((store, index)) = named {
+                return (task, StoreIndex(index), store.kind);
+            }
+        }
+        panic!("the topology has no store {name}");
+    }
+}
+
+fn stored_entry<K, A>(
+    key: K,
+    bytes: &[u8],
+    value_serde: &impl Serde<A>,
+) -> Result<TestRecord<K, A>, StoreError> {
+    let (timestamp, value) = layout::split_value(bytes)?;
+    let value = value_serde.deserialize(Some(value))?;
+    Ok(TestRecord { key, value, timestamp, headers: Headers::EMPTY })
+}

@@ -70,7 +70,12 @@ pub(super) fn advice(code: RDKafkaErrorCode) -> &'static str {
             "; check the user name, the password and sasl.mechanisms"
         }
         Code::SSL => "; check ssl.ca.location, the certificates and the listener's port",
-        Code::BrokerTransportFailure | Code::AllBrokersDown | Code::Resolve => {
+        Code::BrokerTransportFailure
+        | Code::AllBrokersDown
+        | Code::Resolve
+        | Code::OperationTimedOut
+        | Code::TimedOutQueue
+        | Code::MessageTimedOut => {
             "; check bootstrap.servers, the network and the brokers"
         }
         Code::InvalidTransactionTimeout => "; transaction.timeout.ms is above the broker's transaction.max.timeout.ms",

@@ -105,7 +105,10 @@ impl PartitionReader {
         let answer = self
             .watermarks
             .offsets_for_times(list, self.request_timeout)
-            .map_err(|failure| self.failed(BOUNDS, &failure, &self.watermarks))?;
+            .map_err(|failure| match code_of(&failure) {
+                Some(RDKafkaErrorCode::UnknownPartition) => self.unknown(partitions),
+                _ => self.failed(BOUNDS, &failure, &self.watermarks),
+            })?;
         partitions
             .iter()
             .map(|partition| {
@@ -121,6 +124,21 @@ impl PartitionReader {
                 }
             })
             .collect()
+    }
+
+    /// librdkafka calls a partition unknown without saying which, also when it may not be seen.
+    fn unknown(&self, partitions: &[TopicPartition]) -> ClientError {
+        for partition in partitions {
+            match self.partitions_of(&partition.topic) {
+                Ok(Some(count)) if partition.partition < count => {}
+                Ok(count) => {
+                    let count = count.unwrap_or(0);
+                    return retry(BOUNDS, format!("{partition} does not exist: the topic has {count} partitions"));
+                }
+                Err(failure) => return failure,
+            }
+        }
+        retry(BOUNDS, "a partition is not known yet")
     }
 
     pub(super) fn add(&mut self, partition: &TopicPartition, from: i64) -> Result<(), ClientError> {

@@ -139,7 +139,7 @@ impl ClientSettings {
         let limit = given
             .filter(|(name, _)| name == "message.max.bytes")
             .filter_map(|(_, value)| value.parse::<u64>().ok())
-            .last()
+            .next_back()
             .unwrap_or(MESSAGE_BYTES_MAX);
         usize::try_from(limit.saturating_sub(MESSAGE_BYTES_MARGIN)).unwrap_or(usize::MAX)
     }

@@ -81,18 +81,25 @@ fn from_native(native: &Statistics) -> ClientStatistics {
             retries: broker.txretries,
         });
     }
+    let (mut fetched_records, mut fetched_bytes) = (0, 0);
     for (name, topic) in &native.topics {
         for (&number, partition) in &topic.partitions {
-            // The library keeps one nameless partition for what is not assigned to any.
-            if number < 0 {
+            // The library keeps a partition of this number for records that have none yet.
+            if number < 0 || !partition.desired {
                 continue;
             }
-            statistics.queue_records += count(partition.fetchq_cnt);
-            statistics.queue_bytes += partition.fetchq_size;
-            if partition.desired && partition.consumer_lag >= 0 {
-                statistics.lags.push((TopicPartition::new(name, number), count(partition.consumer_lag)));
+            // All partitions share one queue, and each tells the length of it.
+            fetched_records = fetched_records.max(count(partition.fetchq_cnt));
+            fetched_bytes = fetched_bytes.max(partition.fetchq_size);
+            // The library's own figure needs a commit that went through the consumer; ours go through the producer.
+            let end = if partition.ls_offset >= 0 { partition.ls_offset } else { partition.hi_offset };
+            let at = if partition.app_offset >= 0 { partition.app_offset } else { partition.next_offset };
+            if end >= 0 && at >= 0 {
+                statistics.lags.push((TopicPartition::new(name, number), count(end - at)));
             }
         }
     }
+    statistics.queue_records += fetched_records;
+    statistics.queue_bytes += fetched_bytes;
     statistics
 }

@@ -26,10 +26,11 @@ impl MemoryBudget {
         self.total_bytes
     }
 
-    /// How much of it write buffers may take: at 7/8 of this, the database that is written next flushes.
+    /// How much of it write buffers may take before the largest is flushed. They can be a quarter over it for as long
+    /// as that takes.
     #[must_use]
     pub fn write_buffers_bytes(self) -> usize {
-        self.total_bytes / 2
+        self.total_bytes / 5 * 2
     }
 
     /// The size at which a single database flushes its write buffer, whatever the others do.

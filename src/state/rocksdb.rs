@@ -5,10 +5,11 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use ::rocksdb::properties::{self, PropName};
 use ::rocksdb::{
-    BlockBasedOptions, Cache, DB, DBCompressionType, DBRecoveryMode, ErrorKind, LogLevel, LruCacheOptions, Options,
+    BlockBasedOptions, Cache, DB, DBCompressionType, DBRecoveryMode, ErrorKind, FlushOptions, LogLevel, LruCacheOptions, Options,
     ReadOptions, WriteBatch, WriteBufferManager, WriteOptions,
 };
 use riacho_topology::store::layout;
@@ -42,6 +43,9 @@ pub struct Memory {
     cache: Cache,
     write_buffers: WriteBufferManager,
     background_jobs: i32,
+    /// The open databases. One that is flushed on behalf of the others is flushed under the lock, so that it cannot
+    /// be kept open by it after its owner has closed it.
+    open: Arc<Mutex<Vec<Arc<DB>>>>,
 }
 
 /// How much of the shared memory is in use.
@@ -66,12 +70,39 @@ impl Memory {
         // Few threads read; few shards keep a shard larger than the largest filter block.
         options.set_num_shard_bits(2);
         let cache = Cache::new_lru_cache_opts(&options);
-        // Writers are never stalled for memory: the buffers that would have to be flushed may belong to idle tasks,
-        // and those flush only when they are written.
-        let allow_stall = false;
-        let buffers = budget.write_buffers_bytes();
-        let write_buffers = WriteBufferManager::new_write_buffer_manager_with_cache(buffers, allow_stall, cache.clone());
-        Memory { budget, cache, write_buffers, background_jobs: i32::from(background_jobs.max(1)) }
+        // RocksDB's own ways to keep the limit are of no use to many databases under one thread: it flushes whichever
+        // is written next, however little that frees, or stalls its writer for ever while the memory is held by
+        // databases that only flush when they are written. So it only counts; `relieve` keeps the limit.
+        let (backstop, allow_stall) = (budget.write_buffers_bytes() * 2, false);
+        let write_buffers = WriteBufferManager::new_write_buffer_manager_with_cache(backstop, allow_stall, cache.clone());
+        let background_jobs = i32::from(background_jobs.max(1));
+        Memory { budget, cache, write_buffers, background_jobs, open: Arc::default() }
+    }
+
+    /// Flushes the largest write buffer when all together are larger than they may be; waits for it when they are
+    /// larger by a quarter.
+    fn relieve(&self) {
+        let limit = self.budget.write_buffers_bytes();
+        let used = self.write_buffers.get_usage();
+        if used <= limit {
+            return;
+        }
+        let open = self.open();
+        let active = |db: &DB| db.property_int_value(properties::CUR_SIZE_ACTIVE_MEM_TABLE).ok().flatten().unwrap_or(0);
+        let sizes: Vec<u64> = open.iter().map(|db| active(db)).collect();
+        let Some((_, largest)) = sizes.iter().zip(open.iter()).max_by_key(|(size, _)| **size) else { return };
+        let pressing = used > limit + limit / 4;
+        // Otherwise enough is being flushed already.
+        if pressing || sizes.iter().sum::<u64>() > limit as u64 / 2 {
+            let mut options = FlushOptions::default();
+            options.set_wait(pressing);
+            // A failure is not this task's: the owner of the database meets it with its next write.
+            let _ = largest.flush_opt(&options);
+        }
+    }
+
+    fn open(&self) -> MutexGuard<'_, Vec<Arc<DB>>> {
+        self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// How much is in use.
@@ -174,7 +205,8 @@ pub struct StoreStatistics {
 /// Writes are staged in one batch. [`commit`](Self::commit) writes it together with how far the task is; until then
 /// nothing of it can be seen, and a crash loses all of it or nothing.
 pub struct RocksStores {
-    db: DB,
+    db: Arc<DB>,
+    memory: Memory,
     path: PathBuf,
     batch: WriteBatch,
     meta: Option<TaskMeta>,
@@ -202,11 +234,13 @@ impl RocksStores {
         let found = files::check(path)?;
         let failed = |error| failure(path, "open", error);
         let options = memory.options().map_err(failed)?;
-        let db = DB::open(&options, path).map_err(failed)?;
+        let db = Arc::new(DB::open(&options, path).map_err(failed)?);
+        memory.open().push(Arc::clone(&db));
         let mut unlogged_write = WriteOptions::default();
         unlogged_write.disable_wal(true);
         let mut opened = RocksStores {
             db,
+            memory: memory.clone(),
             path: path.to_owned(),
             batch: WriteBatch::default(),
             meta: None,
@@ -342,6 +376,7 @@ impl RocksStores {
         let batch = std::mem::replace(&mut self.batch, kept);
         let options = if logged { &self.logged_write } else { &self.unlogged_write };
         self.db.write_opt(batch, options).map_err(|error| failure(&self.path, "write", error))?;
+        self.memory.relieve();
         self.last_commit = mark.commit;
         match &mut self.meta {
             Some(known) => known.clone_from(meta),
@@ -438,6 +473,12 @@ impl RocksStores {
             entries.next();
         }
         entries.status().map_err(|error| ScanFailure::State(failure(&self.path, "read", error)))
+    }
+}
+
+impl Drop for RocksStores {
+    fn drop(&mut self) {
+        self.memory.open().retain(|db| !Arc::ptr_eq(db, &self.db));
     }
 }
 

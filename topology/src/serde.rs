@@ -73,8 +73,7 @@ pub trait Serde<T>: Send + Sync {
 
     /// Whether [`serialize`](Self::serialize) writes `value` as null. A record whose key is null has no group, and
     /// an aggregate that is null is deleted: no group, no entry.
-    fn is_null(&self, value: &T) -> bool {
-        let _ = value;
+    fn is_null(&self, _value: &T) -> bool {
         false
     }
 }

@@ -41,8 +41,8 @@ fn names_of_nodes_and_stores_are_unique() {
     assert!(error.contains("two nodes are called 'look'"), "{error}");
     let error = refusal(|b| {
         let views = stream(b, "views").group_by_key(Grouped::with(Utf8, Utf8));
-        let _ = views.count(Materialized::named("counts", BigEndian));
-        let _ = views.count(Materialized::named("counts", BigEndian));
+        drop(views.count(Materialized::named("counts", BigEndian)));
+        drop(views.count(Materialized::named("counts", BigEndian)));
     });
     assert!(error.contains("two stores are called 'counts'"), "{error}");
 }

@@ -36,7 +36,7 @@ const PRESENT: [Case; 47] = [
     ("chained_repartitions", chained_repartitions),
     ("count", |b| count(by_key(b, "views")).to("counts", longs())),
     ("count_alone", |b| {
-        let _ = by_key(b, "views").count(Materialized::with(BigEndian));
+        drop(by_key(b, "views").count(Materialized::with(BigEndian)));
     }),
     ("count_named_node", |b| {
         let counts = by_key(b, "views").count(Materialized::with(BigEndian).node("counter"));
@@ -71,7 +71,7 @@ const PRESENT: [Case; 47] = [
     }),
     ("merge_select_key_count", |b| {
         let views = words(b, "views").select_key(value);
-        let _ = views.merge(&words(b, "clicks")).group_by_key(by_text()).count(stored("counts"));
+        drop(views.merge(&words(b, "clicks")).group_by_key(by_text()).count(stored("counts")));
     }),
     ("merge_two_streams", |b| {
         let (views, clicks) = (words(b, "views"), words(b, "clicks"));
@@ -172,7 +172,7 @@ const PRESENT: [Case; 47] = [
         let by_value = words(b, "sales").group_by(value, by_text());
         by_value.count(stored("a")).to_stream().to("out-a", longs());
         words(b, "views").map_values(value).to("out-b", texts());
-        let _ = by_key(b, "clicks").count(stored("c"));
+        drop(by_key(b, "clicks").count(stored("c")));
     }),
     ("table_to_stream_filter", |b| {
         let many = count(by_key(b, "views")).filter(|r| *r.value > 10);
@@ -204,8 +204,8 @@ const PRESENT: [Case; 47] = [
     }),
     ("two_aggregations_after_select_key", |b| {
         let views = words(b, "views").select_key(value).group_by_key(by_text());
-        let _ = views.count(stored("counts"));
-        let _ = latest(&views, Materialized::named("latest", Utf8));
+        drop(views.count(stored("counts")));
+        drop(latest(&views, Materialized::named("latest", Utf8)));
     }),
     ("two_aggregations_grouped_as", |b| {
         let views = words(b, "views").select_key(value).group_by_key(by_text().named("by-page"));
@@ -385,4 +385,28 @@ fn every_golden_topology_is_present_or_absent_for_a_reason() {
     let unique: BTreeSet<_> = listed.iter().cloned().collect();
     assert_eq!(unique.len(), listed.len(), "a topology is listed twice");
     assert_eq!(unique, goldens().map(|(name, _)| name).collect());
+}
+
+#[test]
+fn the_topology_is_told_as_json_and_as_a_picture() {
+    let builder = StreamsBuilder::new();
+    count(words(&builder, "sales").group_by(value, by_text())).to("counts", longs());
+    let topology = builder.build().expect("a sound topology");
+
+    let json = topology.to_json();
+    let nodes = json.pointer("/subtopologies/1/nodes").and_then(|nodes| nodes.as_array()).expect("nodes");
+    let of = |name: &str| nodes.iter().map(|node| node.get(name).cloned()).collect::<Vec<_>>();
+    let list = |text: &str| serde_json::from_str::<Vec<Option<serde_json::Value>>>(text).expect("a list");
+    assert_eq!(of("type"), list(r#"["source", "processor", "processor", "sink"]"#));
+    let children = r#"[["KSTREAM-AGGREGATE-0000000003"], ["KTABLE-TOSTREAM-0000000007"], ["KSTREAM-SINK-0000000008"], []]"#;
+    assert_eq!(of("children"), list(children));
+    let store = nodes.iter().filter_map(|node| node.get("store")?.as_str()).collect::<Vec<_>>();
+    assert_eq!(store, ["KSTREAM-AGGREGATE-STATE-STORE-0000000002"]);
+
+    let dot = topology.to_dot();
+    assert_eq!(dot.matches("subgraph cluster_").count(), 2);
+    let repartition = "KSTREAM-AGGREGATE-STATE-STORE-0000000002-repartition";
+    let edges = dot.lines().filter(|line| line.contains("->") && line.contains(repartition));
+    assert_eq!(edges.count(), 2, "one sub-topology writes the topic, the other reads it");
+    assert!(dot.contains("n0 -> n1;") && dot.contains("\"sales\" -> n0;"), "{dot}");
 }

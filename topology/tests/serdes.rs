@@ -108,10 +108,10 @@ proptest! {
 
     #[test]
     fn any_bytes_give_a_value_or_an_error(bytes: Vec<u8>) {
-        let _ = Serde::<String>::deserialize(&Utf8, Some(&bytes));
-        let _ = Serde::<i16>::deserialize(&BigEndian, Some(&bytes));
-        let _ = Serde::<Vec<u64>>::deserialize(&Json::new(), Some(&bytes));
-        let _ = Serde::<Totals>::deserialize(&State::new(), Some(&bytes));
+        drop(Serde::<String>::deserialize(&Utf8, Some(&bytes)));
+        drop(Serde::<i16>::deserialize(&BigEndian, Some(&bytes)));
+        drop(Serde::<Vec<u64>>::deserialize(&Json::new(), Some(&bytes)));
+        drop(Serde::<Totals>::deserialize(&State::new(), Some(&bytes)));
     }
 
     #[test]

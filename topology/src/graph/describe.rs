@@ -1,7 +1,5 @@
 //! The text of a topology, byte for byte as `Topology.describe()` of Kafka Streams prints it, and as dot and JSON.
 
-use std::fmt::Write;
-
 use crate::graph::java_order::{self, Linked, Place};
 use crate::graph::{Subtopology, Topology};
 use crate::plan::{Node, NodeId, Role};
@@ -31,11 +29,11 @@ impl Topology {
     pub fn describe(&self) -> String {
         let mut text = String::from("Topologies:\n ");
         for (number, subtopology) in self.subtopologies().iter().enumerate() {
-            let _ = writeln!(text, "  Sub-topology: {number}");
+            text += &format!("  Sub-topology: {number}\n");
             for (node, place) in self.in_java_order(subtopology) {
-                self.describe_node(node, &place, &mut text);
+                text += &self.describe_node(node, &place);
             }
-            text.push('\n');
+            text += "\n";
         }
         text
     }
@@ -53,25 +51,23 @@ impl Topology {
         nodes
     }
 
-    fn describe_node(&self, node: &Node, place: &Place, text: &mut String) {
-        let name = &node.name;
-        let _ = match &node.role {
-            Role::Source(topic) => writeln!(text, "    Source: {name} (topics: [{}])", topic.as_described()),
-            Role::Sink(topic) => writeln!(text, "    Sink: {name} (topic: {})", topic.as_described()),
-            Role::Processor { store } => {
-                let store = store.and_then(|store| self.store_name(store));
-                writeln!(text, "    Processor: {name} (stores: [{}])", store.unwrap_or_default())
-            }
-        };
+    fn describe_node(&self, node: &Node, place: &Place) -> String {
         let names = |ids: &[NodeId]| {
             let names: Vec<_> = ids.iter().map(|&id| self.name_of(id)).collect();
             if names.is_empty() { "none".to_owned() } else { names.join(", ") }
         };
-        if !matches!(node.role, Role::Sink(_)) {
-            let _ = writeln!(text, "      --> {}", names(&place.successors));
-        }
-        if !matches!(node.role, Role::Source(_)) {
-            let _ = writeln!(text, "      <-- {}", names(&place.predecessors));
+        let after = format!("      --> {}\n", names(&place.successors));
+        let before = format!("      <-- {}\n", names(&place.predecessors));
+        let name = &node.name;
+        match &node.role {
+            Role::Source(topic) => {
+                format!("    Source: {name} (topics: [{}])\n{after}", topic.as_described())
+            }
+            Role::Processor { store } => {
+                let store = store.and_then(|store| self.store_name(store)).unwrap_or_default();
+                format!("    Processor: {name} (stores: [{store}])\n{after}{before}")
+            }
+            Role::Sink(topic) => format!("    Sink: {name} (topic: {})\n{before}", topic.as_described()),
         }
     }
 
@@ -95,32 +91,29 @@ impl Topology {
     pub fn to_dot(&self) -> String {
         let mut dot = String::from("digraph topology {\n  rankdir=TB;\n  node [shape=box];\n");
         for (number, subtopology) in self.subtopologies().iter().enumerate() {
-            let _ = writeln!(dot, "  subgraph cluster_{number} {{\n    label=\"Sub-topology {number}\";");
+            dot += &format!("  subgraph cluster_{number} {{\n    label=\"Sub-topology {number}\";\n");
             for &id in &subtopology.nodes {
                 let shape = match self.nodes.get(id).map(|node| &node.role) {
                     Some(Role::Source(_) | Role::Sink(_)) => "ellipse",
                     _ => "box",
                 };
                 let store = self.store_of(id).map(|store| format!("\\n[{store}]")).unwrap_or_default();
-                let _ = writeln!(dot, "    n{id} [label=\"{}{store}\" shape={shape}];", self.name_of(id));
+                dot += &format!("    n{id} [label=\"{}{store}\" shape={shape}];\n", self.name_of(id));
             }
-            dot.push_str("  }\n");
+            dot += "  }\n";
         }
         for (id, node) in self.nodes.iter().enumerate() {
             for parent in &node.parents {
-                let _ = writeln!(dot, "  n{parent} -> n{id};");
+                dot += &format!("  n{parent} -> n{id};\n");
             }
-            let _ = match &node.role {
-                Role::Source(topic) => {
-                    writeln!(dot, "  \"{0}\" [shape=cylinder];\n  \"{0}\" -> n{id};", topic.as_described())
-                }
-                Role::Sink(topic) => {
-                    writeln!(dot, "  \"{0}\" [shape=cylinder];\n  n{id} -> \"{0}\";", topic.as_described())
-                }
-                Role::Processor { .. } => Ok(()),
+            let (topic, edge) = match &node.role {
+                Role::Source(topic) => (topic, format!("\"{}\" -> n{id}", topic.as_described())),
+                Role::Sink(topic) => (topic, format!("n{id} -> \"{}\"", topic.as_described())),
+                Role::Processor { .. } => continue,
             };
+            dot += &format!("  \"{}\" [shape=cylinder];\n  {edge};\n", topic.as_described());
         }
-        dot.push_str("}\n");
+        dot += "}\n";
         dot
     }
 

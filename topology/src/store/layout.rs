@@ -435,7 +435,7 @@ mod tests {
 
         #[test]
         fn any_bytes_as_a_commit_record_give_a_record_or_an_error(bytes: Vec<u8>) {
-            let _ = CommitRecord::decode(&bytes);
+            drop(CommitRecord::decode(&bytes));
         }
     }
 }

@@ -65,8 +65,9 @@ pub(crate) struct StreamThread<C> {
     around: Surroundings<C>,
     tasks: Vec<Task>,
     pending: BTreeMap<TaskId, Pending>,
-    /// Assignments that wait for the group's committed offsets.
-    unanswered: Vec<TopicPartition>,
+    /// An assignment that waits for the group's committed offsets. An empty one has to be answered too: the group
+    /// waits for it.
+    unanswered: Option<Vec<TopicPartition>>,
     routes: Routes,
     in_transaction: bool,
     committed_at: Duration,
@@ -128,7 +129,7 @@ impl<C: StreamClient> StreamThread<C> {
             around,
             tasks: Vec::new(),
             pending: BTreeMap::new(),
-            unanswered: Vec::new(),
+            unanswered: None,
             routes: Routes::default(),
             in_transaction: false,
             committed_at,
@@ -369,7 +370,7 @@ impl<C: StreamClient> StreamThread<C> {
             GroupEvent::Assigned(partitions) => {
                 self.around.observer.state(ThreadState::PartitionsAssigned);
                 self.around.observer.rebalanced(true);
-                self.unanswered.extend(partitions);
+                self.unanswered.get_or_insert_default().extend(partitions);
                 self.answer_assignment()
             }
             GroupEvent::Revoked(partitions) => {
@@ -407,10 +408,8 @@ impl<C: StreamClient> StreamThread<C> {
     /// Answers an assignment as soon as it is known where to begin. Until then the group waits for us, and the
     /// tasks that stay go on.
     fn answer_assignment(&mut self) -> Result<(), TaskFailure> {
-        if self.unanswered.is_empty() {
-            return Ok(());
-        }
-        let tasks: Vec<TaskId> = self.layout.tasks(&self.unanswered).into_iter().collect();
+        let Some(assigned) = &self.unanswered else { return Ok(()) };
+        let tasks: Vec<TaskId> = self.layout.tasks(assigned).into_iter().collect();
         let inputs: Vec<(TaskId, usize, TopicPartition)> = tasks
             .iter()
             .flat_map(|&task| {
@@ -428,7 +427,7 @@ impl<C: StreamClient> StreamThread<C> {
         };
         let accepted: Vec<_> = partitions.into_iter().zip(starts.iter().map(|start| Some(*start))).collect();
         self.client.accept(&accepted)?;
-        self.unanswered.clear();
+        self.unanswered = None;
         let mut requests = Vec::new();
         for &task in &tasks {
             let starts = inputs.iter().zip(&starts).filter(|((of, _, _), _)| *of == task);
@@ -441,7 +440,14 @@ impl<C: StreamClient> StreamThread<C> {
             requests.extend(request);
         }
         self.around.restore.request(requests);
+        self.running_if_nothing_waits();
         Ok(())
+    }
+
+    fn running_if_nothing_waits(&mut self) {
+        if self.pending.is_empty() && self.unanswered.is_none() {
+            self.around.observer.state(ThreadState::Running);
+        }
     }
 
     fn new_slot(&mut self) -> ChangelogSlot {
@@ -498,9 +504,7 @@ impl<C: StreamClient> StreamThread<C> {
         self.after_task_change();
         tracing::info!(task = %id, records = restored.records, took = ?restored.took, wiped = ?restored.wiped, "task running");
         self.around.observer.running(id, restored.records, restored.took, restored.wiped);
-        if self.pending.is_empty() {
-            self.around.observer.state(ThreadState::Running);
-        }
+        self.running_if_nothing_waits();
         Ok(())
     }
 
@@ -558,7 +562,9 @@ impl<C: StreamClient> StreamThread<C> {
         reason: CloseReason,
     ) -> Result<(), TaskFailure> {
         let mut partitions: BTreeSet<TopicPartition> = assigned.iter().cloned().collect();
-        self.unanswered.retain(|partition| !assigned.contains(partition));
+        if let Some(unanswered) = &mut self.unanswered {
+            unanswered.retain(|partition| !assigned.contains(partition));
+        }
         for &task in tasks {
             if self.pending.remove(&task).is_some() {
                 self.around.restore.cancel(task);
@@ -569,11 +575,7 @@ impl<C: StreamClient> StreamThread<C> {
         self.tasks.retain(|task| !tasks.contains(&task.id));
         self.after_task_change();
         let partitions: Vec<_> = partitions.into_iter().collect();
-        self.client.release(&partitions)?;
-        if self.pending.is_empty() {
-            self.around.observer.state(ThreadState::Running);
-        }
-        Ok(())
+        Ok(self.client.release(&partitions)?)
     }
 
     fn close_all(&mut self, reason: CloseReason) {
@@ -584,7 +586,7 @@ impl<C: StreamClient> StreamThread<C> {
             self.around.restore.cancel(task);
             self.around.observer.closed(task, reason);
         }
-        self.unanswered.clear();
+        self.unanswered = None;
         self.routes = Routes::default();
     }
 

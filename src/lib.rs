@@ -26,7 +26,7 @@ pub use riacho_topology::{
     BadRecord, BadRecordPolicy, BadWindow, BigEndian, BranchedKStream, Bytes, Consumed, Context, EmitStrategy, EventTime,
     Forward, Grouped, Header, Headers, Json, KGroupedStream, KStream, KTable, Materialized, Nullable, Outgoing,
     ProcessError, Produced, RawRecord, Record, Serde, SerdeError, State, StateCodec, StreamsBuilder, TaskId,
-    TimeWindowedKStream, TimeWindows, Timestamp, Topology, TopologyError, TopicName, TopicPartition, Utf8, Window,
-    Windowed, Written, read_varint, unzigzag, write_varint, zigzag,
+    TimeWindowed, TimeWindowedKStream, TimeWindows, Timestamp, Topology, TopologyError, TopicName, TopicPartition, Utf8, Window,
+    Windowed, Written, partition_of, read_varint, unzigzag, write_varint, zigzag,
 };
-pub use streams::Streams;
+pub use streams::{OwnTopics, Streams, client_settings};

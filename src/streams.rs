@@ -62,6 +62,9 @@ pub struct Streams {
     directory: Arc<StateDirectory>,
 }
 
+/// How long to wait before a task's state is tried again that is still open.
+const STILL_OPEN_WAIT: Duration = Duration::from_millis(20);
+
 /// Opens the RocksDB of tasks below the state directory.
 struct RocksProvider {
     directory: Arc<StateDirectory>,
@@ -74,7 +77,16 @@ impl StateProvider for RocksProvider {
             return Ok(Box::new(Stateless));
         }
         let path = self.directory.stores_path(task);
-        Ok(Box::new(RocksStores::open(&path, stores, &self.memory)?))
+        // A task that was taken away while it was restored may still be open: its last holder is about to drop it.
+        const TRIES_MAX: u32 = 250;
+        let mut tries = 0;
+        loop {
+            tries += 1;
+            match RocksStores::open(&path, stores, &self.memory) {
+                Err(StateError::Locked { .. }) if tries < TRIES_MAX => std::thread::park_timeout(STILL_OPEN_WAIT),
+                opened => return Ok(Box::new(opened?)),
+            }
+        }
     }
 
     fn wipe(&self, task: TaskId, reason: WipeReason) -> Result<(), StateError> {
@@ -215,7 +227,7 @@ impl Streams {
             };
             let make_client: MakeClient<KafkaStreamClient> = Box::new(move || KafkaStreamClient::new(&settings));
             let around = Surroundings { make_client, restore, provider, observer: Box::new(observer), clock };
-            run_thread(&lifecycle, StreamThread::join(topology, layout, worker, around));
+            run_thread(&lifecycle, topology, layout, worker, around);
         };
         let spawned = std::thread::Builder::new().name(name).spawn(body);
         spawned.map_err(|error| Error::Thread(error.to_string()))
@@ -289,10 +301,25 @@ impl Drop for Streams {
     }
 }
 
-fn run_thread(lifecycle: &Lifecycle, joined: Result<StreamThread<KafkaStreamClient>, crate::ports::ClientError>) {
-    let mut thread = match joined {
-        Ok(thread) => thread,
-        Err(error) => return lifecycle.fail(error),
+fn run_thread(
+    lifecycle: &Lifecycle,
+    topology: Arc<Topology>,
+    layout: Arc<TaskLayout>,
+    settings: WorkerSettings,
+    around: Surroundings<KafkaStreamClient>,
+) {
+    let mut around = Some(around);
+    let mut thread = loop {
+        let Some(surroundings) = around.take() else { return };
+        let joined = StreamThread::join(Arc::clone(&topology), Arc::clone(&layout), settings.clone(), surroundings);
+        match joined {
+            Ok(thread) => break thread,
+            Err((error, surroundings)) if error.kind == ClientErrorKind::Retry && !lifecycle.stop_requested() => {
+                tracing::warn!(%error, "cannot join the group yet");
+                around = Some(surroundings);
+            }
+            Err((error, _)) => return lifecycle.fail(error),
+        }
     };
     while !lifecycle.stop_requested() {
         if let Err(failure) = thread.step() {
@@ -331,6 +358,31 @@ fn repartition_topics(topology: &Topology, config: &Config) -> BTreeSet<String> 
     own.map(|source| source.resolve(config.application_id())).collect()
 }
 
+/// The topics that an application makes for itself when it starts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OwnTopics {
+    /// Repartition topics and changelogs: part of the application's state, and of no use to anybody else.
+    pub internal: Vec<NewTopic>,
+    /// Dead letters and late records, kept until somebody has looked at them.
+    pub side: Vec<NewTopic>,
+}
+
+impl OwnTopics {
+    /// The topics of `topology` where `inputs` are the partition counts of its external sources. Asks no broker.
+    pub fn of(topology: &Topology, config: &Config, inputs: &BTreeMap<String, i32>) -> OwnTopics {
+        let settings = topic_settings(config);
+        OwnTopics { internal: plan(topology, inputs, &settings).internal, side: side_topics(config, &settings) }
+    }
+}
+
+fn topic_settings(config: &Config) -> TopicSettings<'_> {
+    TopicSettings {
+        application_id: config.application_id(),
+        replication_factor: config.replication_factor().map_or(-1, |factor| i32::try_from(factor.get()).unwrap_or(-1)),
+        window_extra_retention: config.window_changelog_extra_retention(),
+    }
+}
+
 /// Waits for the cluster and the inputs, then makes what the application needs for itself.
 fn prepare_topics(
     topology: &Topology,
@@ -339,14 +391,15 @@ fn prepare_topics(
     stop: &dyn Fn() -> bool,
 ) -> Result<TaskLayout, Error> {
     let inputs = input_partitions(topology, config, admin, stop)?;
-    let settings = TopicSettings {
-        application_id: config.application_id(),
-        replication_factor: config.replication_factor().map_or(-1, |factor| i32::try_from(factor.get()).unwrap_or(-1)),
-        window_extra_retention: config.window_changelog_extra_retention(),
-    };
+    let settings = topic_settings(config);
     let topics = plan(topology, &inputs, &settings);
     admin.create_topics(&topics.internal)?;
-    admin.create_topics(&side_topics(config, &settings))?;
+    for topic in side_topics(config, &settings) {
+        // Somebody may have made it with more partitions: any number will do.
+        if admin.partitions_of(&topic.name)?.is_none() {
+            admin.create_topics(&[topic])?;
+        }
+    }
     let sinks: BTreeSet<&str> = topology.external_sinks();
     for sink in sinks {
         if admin.partitions_of(sink)?.is_none() {
@@ -397,7 +450,8 @@ fn side_topics(config: &Config, settings: &TopicSettings<'_>) -> Vec<NewTopic> {
     names.map(topic).collect()
 }
 
-fn client_settings(config: &Config) -> ClientSettings {
+/// How a configuration sets up the Kafka clients, for tools beside the application that reach the same cluster.
+pub fn client_settings(config: &Config) -> ClientSettings {
     let memory = config.memory();
     let threads = config.stream_threads().get() as u64;
     let properties = |role| config.client_properties(role).iter().map(|(k, v)| (k.to_owned(), v.to_owned())).collect();

@@ -16,8 +16,11 @@ use crate::ports::{
 };
 use crate::rebalance::TaskLayout;
 use crate::state::WipeReason;
-use crate::restore::{Outcome, Request, RestoreService};
+use crate::restore::{Outcome, Request, RestoreService, Restored};
 use crate::task::{Changelog, Task, TaskFailure, TaskSettings};
+
+/// How often a thread that was fenced tries to join again before it gives up.
+const RECONNECTS_MAX: u32 = 20;
 
 /// What the configuration says of every stream thread.
 #[derive(Clone, Debug)]
@@ -65,6 +68,8 @@ pub(crate) struct StreamThread<C> {
     around: Surroundings<C>,
     tasks: Vec<Task>,
     pending: BTreeMap<TaskId, Pending>,
+    /// Tasks whose state is there and whose committed offsets are not to be had yet.
+    restored: Vec<Restored>,
     /// An assignment that waits for the group's committed offsets. An empty one has to be answered too: the group
     /// waits for it.
     unanswered: Option<Vec<TopicPartition>>,
@@ -111,15 +116,19 @@ impl<C: StreamClient> StreamThread<C> {
     /// Makes the client and joins the group.
     ///
     /// # Errors
-    /// When the client cannot be made, or the transactional id cannot be taken over.
+    /// When the client cannot be made, or the transactional id cannot be taken over. The surroundings come back, so
+    /// that it can be tried again.
     pub(crate) fn join(
         topology: Arc<Topology>,
         layout: Arc<TaskLayout>,
         settings: WorkerSettings,
         mut around: Surroundings<C>,
-    ) -> Result<Self, ClientError> {
+    ) -> Result<Self, (ClientError, Surroundings<C>)> {
         around.observer.state(ThreadState::Starting);
-        let client = Self::connect(&mut around, &layout, settings.exactly_once)?;
+        let client = match Self::connect(&mut around, &layout, settings.exactly_once) {
+            Ok(client) => client,
+            Err(error) => return Err((error, around)),
+        };
         let committed_at = around.clock.monotonic();
         Ok(StreamThread {
             client,
@@ -129,6 +138,7 @@ impl<C: StreamClient> StreamThread<C> {
             around,
             tasks: Vec::new(),
             pending: BTreeMap::new(),
+            restored: Vec::new(),
             unanswered: None,
             routes: Routes::default(),
             in_transaction: false,
@@ -162,6 +172,9 @@ impl<C: StreamClient> StreamThread<C> {
     }
 
     fn turn(&mut self) -> Result<(), TaskFailure> {
+        for restored in std::mem::take(&mut self.restored) {
+            self.take_outcome(Ok(restored))?;
+        }
         for outcome in self.around.restore.outcomes() {
             self.take_outcome(outcome)?;
         }
@@ -341,7 +354,17 @@ impl<C: StreamClient> StreamThread<C> {
         self.close_all(CloseReason::Lost);
         self.in_transaction = false;
         self.client.close();
-        self.client = Self::connect(&mut self.around, &self.layout, self.settings.exactly_once)?;
+        let mut tries = 0;
+        self.client = loop {
+            tries += 1;
+            match Self::connect(&mut self.around, &self.layout, self.settings.exactly_once) {
+                // Each try waits for an answer by itself, so this is minutes, not a busy loop.
+                Err(error) if error.kind == ClientErrorKind::Retry && tries < RECONNECTS_MAX => {
+                    tracing::warn!(%error, tries, "cannot join again yet");
+                }
+                connected => break connected?,
+            }
+        };
         Ok(())
     }
 
@@ -482,14 +505,22 @@ impl<C: StreamClient> StreamThread<C> {
             Err((_, failure)) => return Err(failure),
         };
         let id = restored.task;
+        let Some(starts) = self.pending.get(&id).map(|pending| pending.starts.clone()) else { return Ok(()) };
+        let inputs = restored.state.meta().map(|meta| meta.commit.inputs.clone()).unwrap_or_default();
+        let (starts, moved) = match self.check_offsets(id, starts, &inputs) {
+            Err(TaskFailure::Client(error)) if error.kind == ClientErrorKind::Retry => {
+                tracing::info!(task = %id, %error, "the group's offsets are not to be had yet");
+                self.restored.push(restored);
+                return Ok(());
+            }
+            checked => checked?,
+        };
         let Some(pending) = self.pending.remove(&id) else { return Ok(()) };
         let (Some(instance), Some(request)) =
             (self.topology.instantiate(id.subtopology, &self.settings.application_id), self.request(id))
         else {
             return Ok(());
         };
-        let inputs = restored.state.meta().map(|meta| meta.commit.inputs.clone()).unwrap_or_default();
-        let (starts, moved) = self.check_offsets(id, pending.starts, &inputs)?;
         if !moved.is_empty() {
             self.client.seek(&moved)?;
         }
@@ -587,6 +618,7 @@ impl<C: StreamClient> StreamThread<C> {
             self.around.observer.closed(task, reason);
         }
         self.unanswered = None;
+        self.restored.clear();
         self.routes = Routes::default();
     }
 

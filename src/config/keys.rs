@@ -89,9 +89,9 @@ pub static RUNTIME_KEYS: &[KeySpec] = &[
     ),
     key(
         "heartbeat.interval.ms",
-        Value("3000"),
+        Value("500"),
         Integer { min: 1, max: 3_600_000 },
-        "Time between signs of life.",
+        "Time between signs of life. A member learns of a rebalance from the answer, so this is how fast it reacts.",
     ),
     key(
         "max.poll.interval.ms",

@@ -186,8 +186,8 @@ fn a_java_setting_at_the_value_where_nothing_differs_is_only_a_warning() {
 fn settings_that_do_not_fit_together_are_refused() {
     let cases: &[(&[&str], &str)] = &[
         (
-            &["session.timeout.ms=3000"],
-            "heartbeat.interval.ms = 3000 (default): must be less than session.timeout.ms, which is 3000",
+            &["session.timeout.ms=500"],
+            "heartbeat.interval.ms = 500 (default): must be less than session.timeout.ms, which is 500",
         ),
         (
             &["max.poll.interval.ms=44999"],

@@ -7,7 +7,9 @@ use std::task::{Context, Poll, Wake, Waker};
 use std::thread::Thread;
 use std::time::Duration;
 
-use rdkafka::admin::{AdminClient, AdminOptions, NewTopic as NativeTopic, ResourceSpecifier, TopicReplication};
+use rdkafka::admin::{
+    AdminClient, AdminOptions, NewTopic as NativeTopic, ResourceSpecifier, TopicReplication,
+};
 use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer, ConsumerContext};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
@@ -18,6 +20,7 @@ use riacho_topology::TopicPartition;
 use super::complaints::Complaints;
 use super::consumer::{at, listed};
 use super::errors::{advice, describe, error, fatal, is_refusal, plain, retry};
+use super::reader::serve;
 use super::settings::{ClientSettings, Role};
 use super::wait::Deadline;
 use crate::ports::{ClientError, ClientErrorKind, NewTopic, Position};
@@ -76,6 +79,8 @@ pub struct GroupMemberDescription {
 /// Creates, describes and deletes topics and reads the state of groups.
 pub struct KafkaAdmin {
     client: AdminClient<AdminContext>,
+    /// Asks for metadata. Unlike the other it tells why it cannot connect.
+    onlooker: BaseConsumer<AdminContext>,
     config: ClientConfig,
     application_id: String,
     request_timeout: Duration,
@@ -88,11 +93,11 @@ impl KafkaAdmin {
     /// When librdkafka does not accept the settings.
     pub fn new(settings: &ClientSettings) -> Result<Self, ClientError> {
         let config = settings.config(Role::Admin)?;
-        let client = config
-            .create_with_context(AdminContext(Complaints::of("admin")))
-            .map_err(|failure| plain("create the admin client", &failure))?;
+        let create = |failure| plain("create the admin client", &failure);
+        let context = || AdminContext(Complaints::of("admin"));
         Ok(KafkaAdmin {
-            client,
+            client: config.create_with_context(context()).map_err(create)?,
+            onlooker: config.create_with_context(context()).map_err(create)?,
             config,
             application_id: settings.application_id.clone(),
             request_timeout: settings.request_timeout,
@@ -100,7 +105,9 @@ impl KafkaAdmin {
     }
 
     fn options(&self) -> AdminOptions {
-        AdminOptions::new().request_timeout(Some(self.request_timeout)).operation_timeout(Some(self.request_timeout))
+        AdminOptions::new()
+            .request_timeout(Some(self.request_timeout))
+            .operation_timeout(Some(self.request_timeout))
     }
 
     /// Runs a request of the admin client to its end.
@@ -113,9 +120,17 @@ impl KafkaAdmin {
         let deadline = Deadline::after(self.request_timeout + Duration::from_secs(5));
         match block_on(request, deadline) {
             Some(Ok(answer)) => Ok(answer),
-            Some(Err(failure)) => Err(plain(operation, &failure)),
-            None => Err(retry(operation, "no answer in time; check bootstrap.servers, the network and the brokers")),
+            Some(Err(failure)) => Err(self.failed(operation, &failure)),
+            None => Err(retry(
+                operation,
+                "no answer in time; check bootstrap.servers, the network and the brokers",
+            )),
         }
+    }
+
+    fn failed(&self, operation: &'static str, failure: &KafkaError) -> ClientError {
+        serve(&self.onlooker);
+        self.onlooker.context().0.or_login(plain(operation, failure))
     }
 
     /// Creates those of the topics that do not exist yet, and waits until they can be used. Those that do exist must
@@ -124,14 +139,20 @@ impl KafkaAdmin {
     /// # Errors
     /// When a topic cannot be created or has another number of partitions; the message says what to do.
     pub fn create_topics(&self, topics: &[NewTopic]) -> Result<(), ClientError> {
-        if topics.is_empty() {
-            return Ok(());
+        // Asked first: topics made beforehand need no right to create any, nor a cluster that can.
+        let mut missing = Vec::new();
+        for topic in topics {
+            if self.partitions_of(&topic.name)?.is_none() {
+                missing.push(to_native(topic));
+            }
         }
-        let natives: Vec<NativeTopic<'_>> = topics.iter().map(to_native).collect();
-        for result in self.run(CREATE, self.client.create_topics(&natives, &self.options()))? {
-            let Err((topic, code)) = result else { continue };
-            if code != RDKafkaErrorCode::TopicAlreadyExists {
-                return Err(not_created(&topic, code));
+        if !missing.is_empty() {
+            for result in self.run(CREATE, self.client.create_topics(&missing, &self.options()))? {
+                let Err((topic, code)) = result else { continue };
+                // Another instance may have been faster.
+                if code != RDKafkaErrorCode::TopicAlreadyExists {
+                    return Err(not_created(&topic, code));
+                }
             }
         }
         topics.iter().try_for_each(|topic| self.wait_for(topic))
@@ -152,7 +173,10 @@ impl KafkaAdmin {
                     return Err(fatal(CREATE, text));
                 }
                 None if deadline.is_over() => {
-                    return Err(retry(CREATE, format!("topic {} was created but no broker knows it yet", topic.name)));
+                    return Err(retry(
+                        CREATE,
+                        format!("topic {} was created but no broker knows it yet", topic.name),
+                    ));
                 }
                 None => std::thread::park_timeout(SETTLE_STEP),
             }
@@ -165,10 +189,9 @@ impl KafkaAdmin {
     /// When no broker answers, or access is denied.
     pub fn partitions_of(&self, topic: &str) -> Result<Option<i32>, ClientError> {
         let metadata = self
-            .client
-            .inner()
+            .onlooker
             .fetch_metadata(Some(topic), self.request_timeout)
-            .map_err(|failure| plain(DESCRIBE, &failure))?;
+            .map_err(|failure| self.failed(DESCRIBE, &failure))?;
         partition_count(&metadata, topic, DESCRIBE)
     }
 
@@ -178,12 +201,15 @@ impl KafkaAdmin {
     /// When no broker answers.
     pub fn topics(&self) -> Result<Vec<(String, i32)>, ClientError> {
         let metadata = self
-            .client
-            .inner()
+            .onlooker
             .fetch_metadata(None, self.request_timeout)
-            .map_err(|failure| plain(DESCRIBE, &failure))?;
+            .map_err(|failure| self.failed(DESCRIBE, &failure))?;
         let count = |partitions: usize| i32::try_from(partitions).unwrap_or(i32::MAX);
-        Ok(metadata.topics().iter().map(|topic| (topic.name().to_owned(), count(topic.partitions().len()))).collect())
+        Ok(metadata
+            .topics()
+            .iter()
+            .map(|topic| (topic.name().to_owned(), count(topic.partitions().len())))
+            .collect())
     }
 
     /// The settings of a topic that have a value.
@@ -232,8 +258,8 @@ impl KafkaAdmin {
         if before.is_empty() {
             return Ok(());
         }
-        let answer =
-            self.run(DELETE_RECORDS, self.client.delete_records(&at(DELETE_RECORDS, before)?, &self.options()))?;
+        let answer = self
+            .run(DELETE_RECORDS, self.client.delete_records(&at(DELETE_RECORDS, before)?, &self.options()))?;
         for place in answer.elements() {
             if let Err(failure) = place.error() {
                 let name = TopicPartition::new(place.topic(), place.partition());
@@ -248,7 +274,11 @@ impl KafkaAdmin {
     ///
     /// # Errors
     /// When the coordinator does not answer, or access is denied.
-    pub fn group_offsets(&self, group: &str, partitions: &[TopicPartition]) -> Result<Vec<Option<i64>>, ClientError> {
+    pub fn group_offsets(
+        &self,
+        group: &str,
+        partitions: &[TopicPartition],
+    ) -> Result<Vec<Option<i64>>, ClientError> {
         if partitions.is_empty() {
             return Ok(Vec::new());
         }
@@ -291,8 +321,13 @@ impl KafkaAdmin {
     /// A consumer that names the group but never joins it.
     fn bystander(&self, group: &str) -> Result<BaseConsumer<AdminContext>, ClientError> {
         let mut config = self.config.clone();
-        config.set("group.id", group).set("enable.auto.commit", "false").set("isolation.level", "read_committed");
-        config.create_with_context(AdminContext(Complaints::of("admin"))).map_err(|failure| plain(OFFSETS, &failure))
+        config
+            .set("group.id", group)
+            .set("enable.auto.commit", "false")
+            .set("isolation.level", "read_committed");
+        config
+            .create_with_context(AdminContext(Complaints::of("admin")))
+            .map_err(|failure| plain(OFFSETS, &failure))
     }
 
     /// The application's own group.
@@ -309,10 +344,9 @@ impl KafkaAdmin {
     /// When no broker answers.
     pub fn group(&self, name: &str) -> Result<Option<GroupDescription>, ClientError> {
         let list = self
-            .client
-            .inner()
+            .onlooker
             .fetch_group_list(Some(name), self.request_timeout)
-            .map_err(|failure| plain(GROUP, &failure))?;
+            .map_err(|failure| self.failed(GROUP, &failure))?;
         let described = list.groups().iter().find(|group| group.name() == name && group.state() != "Dead");
         Ok(described.map(|group| GroupDescription {
             name: group.name().to_owned(),
@@ -340,7 +374,9 @@ pub(super) fn partition_count(
 ) -> Result<Option<i32>, ClientError> {
     let Some(found) = metadata.topics().iter().find(|found| found.name() == topic) else { return Ok(None) };
     match found.error().map(RDKafkaErrorCode::from) {
-        None => Ok(Some(i32::try_from(found.partitions().len()).unwrap_or(i32::MAX)).filter(|count| *count > 0)),
+        None => {
+            Ok(Some(i32::try_from(found.partitions().len()).unwrap_or(i32::MAX)).filter(|count| *count > 0))
+        }
         Some(RDKafkaErrorCode::UnknownTopicOrPartition | RDKafkaErrorCode::UnknownTopic) => Ok(None),
         Some(code) => Err(refused(operation, topic, code)),
     }
@@ -348,9 +384,12 @@ pub(super) fn partition_count(
 
 fn to_native(topic: &NewTopic) -> NativeTopic<'_> {
     let replication = TopicReplication::Fixed(topic.replication_factor);
-    topic.config.iter().fold(NativeTopic::new(&topic.name, topic.partitions, replication), |native, (name, value)| {
-        native.set(name, value)
-    })
+    topic
+        .config
+        .iter()
+        .fold(NativeTopic::new(&topic.name, topic.partitions, replication), |native, (name, value)| {
+            native.set(name, value)
+        })
 }
 
 fn refused(operation: &'static str, topic: &str, code: RDKafkaErrorCode) -> ClientError {
@@ -371,7 +410,9 @@ fn not_created(topic: &str, code: RDKafkaErrorCode) -> ClientError {
         code => advice(code),
     };
     let kind = match code {
-        RDKafkaErrorCode::InvalidReplicationFactor | RDKafkaErrorCode::InvalidPartitions => ClientErrorKind::Fatal,
+        RDKafkaErrorCode::InvalidReplicationFactor | RDKafkaErrorCode::InvalidPartitions => {
+            ClientErrorKind::Fatal
+        }
         code => refused(CREATE, topic, code).kind,
     };
     error(kind, CREATE, format!("topic {topic}: {code}{advice}"))

@@ -126,8 +126,10 @@ impl StreamClient for KafkaStreamClient {
     fn send_offsets(&mut self, positions: &[Position]) -> Result<(), ClientError> {
         let open = self.open.as_mut().ok_or_else(closed)?;
         // Fresh each time: the broker compares it with the group's current generation, and that is what stops a zombie.
-        let sent =
-            open.member.group_metadata().and_then(|membership| open.producer.send_offsets(positions, &membership));
+        let sent = open
+            .member
+            .group_metadata()
+            .and_then(|membership| open.producer.send_offsets(positions, &membership));
         if sent.is_err() {
             open.producer.doom();
         }

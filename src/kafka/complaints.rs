@@ -6,7 +6,9 @@ use std::time::{Duration, Instant};
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 
-use super::errors::advice;
+use super::errors::{advice, fatal};
+use super::wait::now;
+use crate::ports::{ClientError, ClientErrorKind};
 
 /// The same complaint is logged at most once in this time.
 const LOG_INTERVAL: Duration = Duration::from_secs(10);
@@ -59,7 +61,7 @@ impl Complaints {
         if code == RDKafkaErrorCode::PartitionEOF {
             return;
         }
-        let now = Instant::now();
+        let now = now();
         let mut state = self.state();
         state.last = Some((code, reason.to_owned()));
         if matches!(code, RDKafkaErrorCode::Authentication | RDKafkaErrorCode::SSL) {
@@ -76,7 +78,10 @@ impl Complaints {
         match level {
             // Lost connections come as errors too, and those are rate-limited.
             _ if facility == "FAIL" => tracing::debug!(target: "librdkafka", client, facility, "{message}"),
-            RDKafkaLogLevel::Emerg | RDKafkaLogLevel::Alert | RDKafkaLogLevel::Critical | RDKafkaLogLevel::Error => {
+            RDKafkaLogLevel::Emerg
+            | RDKafkaLogLevel::Alert
+            | RDKafkaLogLevel::Critical
+            | RDKafkaLogLevel::Error => {
                 tracing::error!(target: "librdkafka", client, facility, "{message}");
             }
             RDKafkaLogLevel::Warning => tracing::warn!(target: "librdkafka", client, facility, "{message}"),
@@ -92,12 +97,21 @@ impl Complaints {
         self.state().last.as_ref().filter(|(last, _)| *last == code).map(|(_, reason)| reason.clone())
     }
 
-    /// Whether the login has been refused for so long that waiting is of no use; the text names the listener.
-    pub(super) fn authentication_failed_for_good(&self) -> Option<String> {
-        let state = self.state();
-        let trouble = state.authentication.as_ref()?;
-        let lasting = trouble.last.duration_since(trouble.since) >= AUTHENTICATION_PATIENCE;
-        lasting.then(|| format!("{}{}", trouble.reason, advice(RDKafkaErrorCode::Authentication)))
+    /// What a failed call means while the broker refuses the login: the refusal, and the end if that does not change.
+    /// Other failures stay as they are.
+    pub(super) fn or_login(&self, failure: ClientError) -> ClientError {
+        match self.state().refused_login(now()) {
+            Some((kind, message)) => ClientError { kind, message, ..failure },
+            None => failure,
+        }
+    }
+
+    /// Fails when the login has been refused for so long that waiting is of no use; the text names the listener.
+    pub(super) fn check_login(&self, operation: &'static str) -> Result<(), ClientError> {
+        match self.state().refused_login(now()) {
+            Some((ClientErrorKind::Fatal, message)) => Err(fatal(operation, message)),
+            _ => Ok(()),
+        }
     }
 }
 
@@ -108,8 +122,20 @@ impl State {
                 trouble.last = now;
                 reason.clone_into(&mut trouble.reason);
             }
-            trouble => *trouble = Some(AuthenticationTrouble { since: now, last: now, reason: reason.to_owned() }),
+            trouble => {
+                *trouble = Some(AuthenticationTrouble { since: now, last: now, reason: reason.to_owned() })
+            }
         }
+    }
+
+    fn refused_login(&self, now: Instant) -> Option<(ClientErrorKind, String)> {
+        let trouble = self.authentication.as_ref()?;
+        if now.duration_since(trouble.last) > AUTHENTICATION_SILENCE_MAX {
+            return None;
+        }
+        let lasting = trouble.last.duration_since(trouble.since) >= AUTHENTICATION_PATIENCE;
+        let kind = if lasting { ClientErrorKind::Fatal } else { ClientErrorKind::Retry };
+        Some((kind, format!("{}{}", trouble.reason, advice(RDKafkaErrorCode::Authentication))))
     }
 
     /// Whether to log a complaint of this code now, and how many like it were not.
@@ -134,7 +160,7 @@ mod tests {
     #[test]
     fn the_same_complaint_is_logged_once_in_ten_seconds() {
         let mut state = State::default();
-        let start = Instant::now();
+        let start = now();
         let at = |seconds| start + Duration::from_secs(seconds);
         let code = RDKafkaErrorCode::AllBrokersDown;
         let logged: Vec<_> = [0, 1, 9, 10, 11, 25].map(|second| state.may_log(code, at(second))).into();
@@ -143,16 +169,18 @@ mod tests {
 
     #[test]
     fn a_login_refused_for_a_minute_is_final_and_one_that_recovered_is_not() {
-        let complaints = Complaints::of("test");
-        let start = Instant::now();
-        let fail =
-            |seconds| complaints.state().authentication_failed(start + Duration::from_secs(seconds), "sasl://b:1");
-        fail(0);
-        fail(31);
-        assert_eq!(complaints.authentication_failed_for_good(), None);
-        fail(62);
-        assert!(complaints.authentication_failed_for_good().is_some_and(|text| text.contains("sasl://b:1")));
-        fail(200);
-        assert_eq!(complaints.authentication_failed_for_good(), None);
+        let mut state = State::default();
+        let start = now();
+        let at = |seconds| start + Duration::from_secs(seconds);
+        let kind = |state: &State, second| state.refused_login(at(second)).map(|(kind, _)| kind);
+        state.authentication_failed(at(0), "sasl://b:1");
+        state.authentication_failed(at(31), "sasl://b:1");
+        assert_eq!((kind(&state, 40), kind(&state, 90)), (Some(ClientErrorKind::Retry), None));
+        state.authentication_failed(at(62), "sasl://b:1");
+        let (kind_then, text) = state.refused_login(at(63)).unwrap();
+        assert_eq!(kind_then, ClientErrorKind::Fatal);
+        assert!(text.contains("sasl://b:1"), "{text}");
+        state.authentication_failed(at(200), "sasl://b:1");
+        assert_eq!(kind(&state, 201), Some(ClientErrorKind::Retry));
     }
 }

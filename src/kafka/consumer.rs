@@ -74,7 +74,12 @@ impl ClientContext for MemberContext {
 }
 
 impl ConsumerContext for MemberContext {
-    fn rebalance(&self, consumer: &BaseConsumer<Self>, event: RDKafkaRespErr, partitions: &mut TopicPartitionList) {
+    fn rebalance(
+        &self,
+        consumer: &BaseConsumer<Self>,
+        event: RDKafkaRespErr,
+        partitions: &mut TopicPartitionList,
+    ) {
         let assigned = event == RDKafkaRespErr::RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS;
         if self.closing.load(Ordering::Relaxed) {
             answer(consumer, assigned);
@@ -170,7 +175,11 @@ impl GroupMember {
                 Some(Err(KafkaError::PartitionEOF(partition))) => {
                     return Ok(Some(GroupEvent::EndOfPartition(partition)));
                 }
-                Some(Err(failure)) => self.judge(&failure)?,
+                // One error, one turn: while brokers are down they come faster than the wait ends.
+                Some(Err(failure)) => {
+                    self.judge(&failure)?;
+                    return Ok(self.next_news());
+                }
                 // Nothing came in time, or the poll took something else from the queue, news for example.
                 None => return Ok(self.next_news()),
             }
@@ -199,15 +208,14 @@ impl GroupMember {
         let Some(code) = code_of(failure) else { return Ok(()) };
         let details = || describe(failure, self.context().complaints.details(code).as_deref());
         match code {
-            Code::Authentication | Code::SSL => {
-                self.context().complaints.authentication_failed_for_good().map_or(Ok(()), |text| Err(fatal(POLL, text)))
-            }
+            Code::Authentication | Code::SSL => self.context().complaints.check_login(POLL),
             Code::AutoOffsetReset | Code::NoOffset | Code::LogTruncation => Err(fatal(POLL, details())),
             code if is_refusal(code) => Err(fatal(POLL, details())),
             // Told at once: what waits for the topic, or lost its partitions, should say why.
-            Code::UnknownTopicOrPartition | Code::UnknownTopic | Code::PollExceeded | Code::MessageSizeTooLarge => {
-                Err(retry(POLL, details()))
-            }
+            Code::UnknownTopicOrPartition
+            | Code::UnknownTopic
+            | Code::PollExceeded
+            | Code::MessageSizeTooLarge => Err(retry(POLL, details())),
             // Connections come and go; the complaint is in the log and the library reconnects.
             _ => Ok(()),
         }
@@ -286,19 +294,24 @@ impl GroupMember {
             .map_err(|failure| error(ClientErrorKind::Abort, SEEK, describe(&failure, None)))
     }
 
-    pub(super) fn committed(&mut self, partitions: &[TopicPartition]) -> Result<Vec<Option<i64>>, ClientError> {
+    pub(super) fn committed(
+        &mut self,
+        partitions: &[TopicPartition],
+    ) -> Result<Vec<Option<i64>>, ClientError> {
         if partitions.is_empty() {
             return Ok(Vec::new());
         }
         let answer = self
             .consumer
             .committed_offsets(listed(partitions), COMMITTED_WAIT)
-            .map_err(|failure| self.or_login(plain(COMMITTED, &failure)))?;
+            .map_err(|failure| self.context().complaints.or_login(plain(COMMITTED, &failure)))?;
         partitions
             .iter()
             .map(|partition| {
                 let place = answer.find_partition(&partition.topic, partition.partition);
-                let Some(place) = place else { return Err(retry(COMMITTED, format!("no answer for {partition}"))) };
+                let Some(place) = place else {
+                    return Err(retry(COMMITTED, format!("no answer for {partition}")));
+                };
                 place.error().map_err(|failure| plain(COMMITTED, &failure))?;
                 Ok(match place.offset() {
                     Offset::Offset(offset) => Some(offset),
@@ -317,7 +330,7 @@ impl GroupMember {
         let (first, end) = self
             .consumer
             .fetch_watermarks(&partition.topic, partition.partition, self.request_timeout)
-            .map_err(|failure| self.or_login(plain(RESET, &failure)))?;
+            .map_err(|failure| self.context().complaints.or_login(plain(RESET, &failure)))?;
         Ok(if self.offset_reset == OffsetReset::Earliest { first } else { end })
     }
 
@@ -326,7 +339,7 @@ impl GroupMember {
         let metadata = self
             .consumer
             .fetch_metadata(Some(topic), self.request_timeout)
-            .map_err(|failure| self.or_login(plain(DESCRIBE, &failure)))?;
+            .map_err(|failure| self.context().complaints.or_login(plain(DESCRIBE, &failure)))?;
         super::admin::partition_count(&metadata, topic, DESCRIBE)
     }
 
@@ -352,14 +365,6 @@ impl GroupMember {
             return Err(abort("the partitions belong to somebody else by now"));
         }
         self.consumer.group_metadata().ok_or_else(|| abort("not a member of the group"))
-    }
-
-    /// A call that failed because the login is refused for a minute will not succeed.
-    fn or_login(&self, failure: ClientError) -> ClientError {
-        match self.context().complaints.authentication_failed_for_good() {
-            Some(text) => fatal(failure.operation, text),
-            None => failure,
-        }
     }
 
     /// Leaves the group before the client is closed. Closing alone would not do: it never sends the request for a static

@@ -5,7 +5,11 @@ use rdkafka::types::RDKafkaConfRes;
 
 use crate::ports::{ClientError, ClientErrorKind};
 
-pub(super) fn error(kind: ClientErrorKind, operation: &'static str, message: impl Into<String>) -> ClientError {
+pub(super) fn error(
+    kind: ClientErrorKind,
+    operation: &'static str,
+    message: impl Into<String>,
+) -> ClientError {
     ClientError { kind, operation, message: message.into() }
 }
 
@@ -61,7 +65,9 @@ pub(super) fn advice(code: RDKafkaErrorCode) -> &'static str {
             "; the principal needs READ and DESCRIBE on input topics, WRITE on output topics, and CREATE, READ, WRITE, \
              DELETE on topics that begin with the application id"
         }
-        Code::GroupAuthorizationFailed => "; the principal needs READ on the group named like the application id",
+        Code::GroupAuthorizationFailed => {
+            "; the principal needs READ on the group named like the application id"
+        }
         Code::TransactionalIdAuthorizationFailed => {
             "; the principal needs WRITE and DESCRIBE on transactional ids that begin with the application id"
         }
@@ -75,10 +81,10 @@ pub(super) fn advice(code: RDKafkaErrorCode) -> &'static str {
         | Code::Resolve
         | Code::OperationTimedOut
         | Code::TimedOutQueue
-        | Code::MessageTimedOut => {
-            "; check bootstrap.servers, the network and the brokers"
+        | Code::MessageTimedOut => "; check bootstrap.servers, the network and the brokers",
+        Code::InvalidTransactionTimeout => {
+            "; transaction.timeout.ms is above the broker's transaction.max.timeout.ms"
         }
-        Code::InvalidTransactionTimeout => "; transaction.timeout.ms is above the broker's transaction.max.timeout.ms",
         Code::InvalidSessionTimeout => {
             "; session.timeout.ms must lie between the broker's group.min.session.timeout.ms and \
              group.max.session.timeout.ms"
@@ -87,7 +93,9 @@ pub(super) fn advice(code: RDKafkaErrorCode) -> &'static str {
             "; another program is in this group with another assignment strategy: choose another application id"
         }
         Code::FencedInstanceId => "; another process uses the same group.instance.id: each needs its own",
-        Code::PollExceeded => "; records took longer than max.poll.interval.ms: raise it or make processing faster",
+        Code::PollExceeded => {
+            "; records took longer than max.poll.interval.ms: raise it or make processing faster"
+        }
         Code::UnknownTopic | Code::UnknownTopicOrPartition => "; create the topic, or check its name",
         Code::UnknownPartition => "; the topic does not exist or has fewer partitions",
         Code::MessageSizeTooLarge | Code::MessageBatchTooLarge | Code::InvalidMessageSize => {
@@ -96,7 +104,9 @@ pub(super) fn advice(code: RDKafkaErrorCode) -> &'static str {
         Code::AutoOffsetReset | Code::OffsetOutOfRange | Code::NoOffset => {
             "; the records there were deleted or never written: set auto.offset.reset, or reset the group's offsets"
         }
-        Code::NotEnoughReplicas | Code::NotEnoughReplicasAfterAppend => "; too few in-sync replicas: check the brokers",
+        Code::NotEnoughReplicas | Code::NotEnoughReplicasAfterAppend => {
+            "; too few in-sync replicas: check the brokers"
+        }
         _ => "",
     }
 }
@@ -106,13 +116,17 @@ pub(super) fn describe(failure: &KafkaError, details: Option<&str>) -> String {
     let code = code_of(failure);
     let text = match failure {
         KafkaError::Transaction(native) => native.to_string(),
-        KafkaError::ClientConfig(result, description, key, _) => return invalid_setting(*result, description, key),
+        KafkaError::ClientConfig(result, description, key, _) => {
+            return invalid_setting(*result, description, key);
+        }
         KafkaError::ClientCreation(reason) => reason.clone(),
         other => code.map_or_else(|| other.to_string(), |code| code.to_string()),
     };
     let advice = code.map_or("", advice);
     match details {
-        Some(details) if !details.is_empty() && !text.contains(details) => format!("{text} ({details}){advice}"),
+        Some(details) if !details.is_empty() && !text.contains(details) => {
+            format!("{text} ({details}){advice}")
+        }
         _ => format!("{text}{advice}"),
     }
 }
@@ -120,7 +134,9 @@ pub(super) fn describe(failure: &KafkaError, details: Option<&str>) -> String {
 // librdkafka repeats the value in its message; a password must not get into a log that way.
 fn invalid_setting(result: RDKafkaConfRes, description: &str, key: &str) -> String {
     match result {
-        RDKafkaConfRes::RD_KAFKA_CONF_UNKNOWN => format!("librdkafka knows no setting '{key}': check its name"),
+        RDKafkaConfRes::RD_KAFKA_CONF_UNKNOWN => {
+            format!("librdkafka knows no setting '{key}': check its name")
+        }
         _ if super::settings::is_secret(key) => format!("the value of '{key}' is not valid"),
         _ => format!("the value of '{key}' is not valid: {description}"),
     }
@@ -129,7 +145,9 @@ fn invalid_setting(result: RDKafkaConfRes, description: &str, key: &str) -> Stri
 /// A failure outside transactions: refusals are fatal, the rest may pass.
 pub(super) fn plain(operation: &'static str, failure: &KafkaError) -> ClientError {
     let kind = match failure {
-        KafkaError::ClientConfig(..) | KafkaError::ClientCreation(_) | KafkaError::Nul(_) => ClientErrorKind::Fatal,
+        KafkaError::ClientConfig(..) | KafkaError::ClientCreation(_) | KafkaError::Nul(_) => {
+            ClientErrorKind::Fatal
+        }
         other if code_of(other).is_some_and(is_refusal) => ClientErrorKind::Fatal,
         _ => ClientErrorKind::Retry,
     };

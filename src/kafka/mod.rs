@@ -2,12 +2,13 @@
 //!
 //! [`KafkaStreamClient`] is what a stream thread works with: a group member and a producer that belong together.
 //! [`KafkaChangelogReader`] restores state, [`KafkaAdmin`] looks after topics, [`TopicWriter`] and [`TopicReader`]
-//! serve tools and generators. All are set up by [`ClientSettings`].
+//! serve tools and generators. All are set up by [`ClientSettings`]. [`EmbeddedKafka`] is what demos run on.
 
 mod admin;
 mod client;
 mod complaints;
 mod consumer;
+mod embedded;
 mod errors;
 mod producer;
 mod reader;
@@ -20,6 +21,7 @@ mod wait;
 
 pub use admin::{GroupDescription, GroupMemberDescription, KafkaAdmin};
 pub use client::KafkaStreamClient;
+pub use embedded::EmbeddedKafka;
 pub use restore::KafkaChangelogReader;
 pub use settings::{ClientSettings, OffsetReset, Overrides};
 pub use simple::{Isolation, NewRecord, StartAt, TopicReader, TopicWriter, WriterCounts};

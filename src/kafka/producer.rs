@@ -20,7 +20,9 @@ use riacho_topology::Outgoing;
 
 use super::complaints::Complaints;
 use super::consumer::at;
-use super::errors::{Verdict, advice, code_of, describe, error, fatal, is_refusal, plain, retry, transactional};
+use super::errors::{
+    Verdict, advice, code_of, describe, error, fatal, is_refusal, plain, retry, transactional,
+};
 use super::records::{size, to_native, to_native_timestamp};
 use super::settings::{ClientSettings, Role};
 use super::statistics::StatisticsWatch;
@@ -126,12 +128,16 @@ impl ProducerContext for Reports {
                 let mut state = self.state();
                 state.failures += 1;
                 // Once one record fails, the library purges the others: the first failure is the cause.
-                let purged = |code| matches!(code, RDKafkaErrorCode::PurgeQueue | RDKafkaErrorCode::PurgeInflight);
+                let purged =
+                    |code| matches!(code, RDKafkaErrorCode::PurgeQueue | RDKafkaErrorCode::PurgeInflight);
                 let known = state.failure.as_ref().is_some_and(|(first, _)| !purged(*first) || purged(code));
                 if !known {
                     let bytes = message.payload_len() + message.key_len();
-                    let text =
-                        format!("a record of {bytes} bytes for topic {}: {code}{}", message.topic(), advice(code));
+                    let text = format!(
+                        "a record of {bytes} bytes for topic {}: {code}{}",
+                        message.topic(),
+                        advice(code)
+                    );
                     state.failure = Some((code, text));
                 }
             }
@@ -217,9 +223,17 @@ impl RecordProducer {
             self.producer = Some(self.create()?);
         }
         let producer = self.active(INITIALISE)?;
-        repeat(producer, INITIALISE, Deadline::after(wait), ClientErrorKind::Retry, |wait| {
-            producer.init_transactions(wait)
-        })?;
+        let initialised =
+            repeat(producer, INITIALISE, Deadline::after(wait), ClientErrorKind::Retry, |wait| {
+                producer.init_transactions(wait)
+            });
+        if let Err(failure) = initialised {
+            // One that timed out goes on where it was when it is called again; any other is of no use any more.
+            if failure.kind != ClientErrorKind::Retry {
+                self.producer = None;
+            }
+            return Err(failure);
+        }
         self.initialised = true;
         self.hear_complaints();
         self.active(INITIALISE)?.context().tainted.store(false, Ordering::Relaxed);
@@ -228,11 +242,12 @@ impl RecordProducer {
 
     pub(super) fn begin(&mut self) -> Result<(), ClientError> {
         const BEGIN: &str = "begin a transaction";
-        if self.transactional(BEGIN)?.context().tainted.load(Ordering::Relaxed) {
+        let tainted = self.producer.as_ref().is_some_and(|it| it.context().tainted.load(Ordering::Relaxed));
+        if self.initialised && tainted {
             tracing::info!("a connection broke during the last transaction: the producer is replaced");
-            self.initialise_within(REPLACE_WAIT)?;
-        } else if !self.initialised {
-            // The last attempt to replace it came to nothing.
+        }
+        // Not initialised: the last attempt to replace it came to nothing.
+        if tainted || !self.initialised {
             self.initialise_within(REPLACE_WAIT)?;
         }
         let producer = self.active(BEGIN)?;
@@ -252,8 +267,10 @@ impl RecordProducer {
         if bytes > self.record_bytes_max {
             let limit = self.record_bytes_max;
             let advice = advice(RDKafkaErrorCode::MessageSizeTooLarge);
-            let text =
-                format!("a record of {bytes} bytes for topic {} is above the limit of {limit}{advice}", record.topic);
+            let text = format!(
+                "a record of {bytes} bytes for topic {} is above the limit of {limit}{advice}",
+                record.topic
+            );
             return Err(error(ClientErrorKind::Refused, SEND, text));
         }
         let timestamp = to_native_timestamp(record.timestamp).map_err(|text| {
@@ -280,7 +297,10 @@ impl RecordProducer {
             // Back-pressure: the queue empties as fast as the broker acknowledges.
             let deadline = *deadline.get_or_insert_with(|| Deadline::after(self.settings.request_timeout));
             if deadline.is_over() {
-                return Err(retry(SEND, "the producer's queue has been full for too long: no broker acknowledges"));
+                return Err(retry(
+                    SEND,
+                    "the producer's queue has been full for too long: no broker acknowledges",
+                ));
             }
             pending = returned;
             serve_or_wait(producer);
@@ -316,7 +336,8 @@ impl RecordProducer {
         let producer = self.active(FLUSH)?;
         if !drain(producer, Deadline::after(self.settings.request_timeout)) {
             let left = producer.in_flight_count();
-            return Err(self.or_login(retry(FLUSH, format!("{left} records are not acknowledged yet"))));
+            let late = retry(FLUSH, format!("{left} records are not acknowledged yet"));
+            return Err(producer.context().complaints.or_login(late));
         }
         self.check_delivery(FLUSH)
     }
@@ -338,7 +359,9 @@ impl RecordProducer {
             | Code::MessageBatchTooLarge
             | Code::InvalidMessageSize
             | Code::InvalidTimestamp => ClientErrorKind::Refused,
-            Code::UnknownTopic | Code::UnknownTopicOrPartition | Code::UnknownPartition => ClientErrorKind::Fatal,
+            Code::UnknownTopic | Code::UnknownTopicOrPartition | Code::UnknownPartition => {
+                ClientErrorKind::Fatal
+            }
             code if is_refusal(code) => ClientErrorKind::Fatal,
             _ => ClientErrorKind::Abort,
         };
@@ -383,7 +406,9 @@ impl RecordProducer {
         self.check_delivery(COMMIT)?;
         // When time runs out nobody knows whether the transaction is committed. A new producer with this id makes the
         // coordinator decide, and the group's offsets then tell.
-        repeat(producer, COMMIT, deadline, ClientErrorKind::Fenced, |wait| producer.commit_transaction(wait))?;
+        repeat(producer, COMMIT, deadline, ClientErrorKind::Fenced, |wait| {
+            producer.commit_transaction(wait)
+        })?;
         self.in_transaction = false;
         self.hear_complaints();
         Ok(())
@@ -418,11 +443,6 @@ impl RecordProducer {
         while producer.in_flight_count() > 0 && !deadline.is_over() {
             producer.poll(Duration::ZERO);
         }
-    }
-
-    fn or_login(&self, failure: ClientError) -> ClientError {
-        let lasting = self.producer.as_ref().and_then(|it| it.context().complaints.authentication_failed_for_good());
-        lasting.map_or(failure, |text| fatal(FLUSH, text))
     }
 }
 
@@ -480,11 +500,37 @@ fn repeat(
         };
         // Serves the reports that the call may be waiting for, and is the back-off where none come.
         producer.poll(BACK_OFF);
-        if let Some(refused) = producer.context().complaints.authentication_failed_for_good() {
-            return Err(fatal(operation, refused));
-        }
+        producer.context().complaints.check_login(operation)?;
         if deadline.is_over() {
-            return Err(error(late, operation, text));
+            let late = error(late, operation, text);
+            let waits = late.kind == ClientErrorKind::Retry;
+            return Err(if waits { producer.context().complaints.or_login(late) } else { late });
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_connection_that_carried_requests_taints_a_transaction() {
+        let broke = [
+            ("FAIL", "TxnCoordinator: b:9092: Disconnected (after 3364ms in state UP) (_TRANSPORT)"),
+            ("FAIL", "b:9092/1: 2 request(s) timed out: disconnect (after 61000ms in state UP) (_TIMED_OUT)"),
+            (
+                "REQTMOUT",
+                "b:9092/1: Timed out 1 in-flight, 0 retry-queued, 0 out-queue, 0 partially-sent requests",
+            ),
+        ];
+        let did_not = [
+            (
+                "FAIL",
+                "b:9092/1: Connect to ipv4#127.0.0.1:9092 failed: Connection refused (after 0ms in state CONNECT)",
+            ),
+            ("CONNECT", "b:9092/1: broker in state UP connecting"),
+        ];
+        assert!(broke.iter().all(|(facility, message)| connection_broke(facility, message)));
+        assert!(!did_not.iter().any(|(facility, message)| connection_broke(facility, message)));
     }
 }

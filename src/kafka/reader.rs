@@ -80,6 +80,7 @@ impl PartitionReader {
 
     /// The first offset still there and the high watermark of each partition.
     pub(super) fn bounds(&self, partitions: &[TopicPartition]) -> Result<Vec<(i64, i64)>, ClientError> {
+        serve(&self.watermarks);
         let first = self.offsets_at(partitions, Offset::Beginning)?;
         let end = self.offsets_at(partitions, Offset::End)?;
         Ok(first.into_iter().zip(end).collect())
@@ -91,7 +92,7 @@ impl PartitionReader {
         let metadata = self
             .watermarks
             .fetch_metadata(Some(topic), self.request_timeout)
-            .map_err(|failure| self.failed(DESCRIBE, &failure, &self.watermarks))?;
+            .map_err(|failure| self.unasked(DESCRIBE, &failure))?;
         super::admin::partition_count(&metadata, topic, DESCRIBE)
     }
 
@@ -102,18 +103,20 @@ impl PartitionReader {
         }
         let mut list = listed(partitions);
         list.set_all_offsets(place).map_err(|failure| plain(BOUNDS, &failure))?;
-        let answer = self
-            .watermarks
-            .offsets_for_times(list, self.request_timeout)
-            .map_err(|failure| match code_of(&failure) {
-                Some(RDKafkaErrorCode::UnknownPartition) => self.unknown(partitions),
-                _ => self.failed(BOUNDS, &failure, &self.watermarks),
-            })?;
+        let answer =
+            self.watermarks.offsets_for_times(list, self.request_timeout).map_err(
+                |failure| match code_of(&failure) {
+                    Some(RDKafkaErrorCode::UnknownPartition) => self.unknown(partitions),
+                    _ => self.unasked(BOUNDS, &failure),
+                },
+            )?;
         partitions
             .iter()
             .map(|partition| {
                 let found = answer.find_partition(&partition.topic, partition.partition);
-                let Some(found) = found else { return Err(retry(BOUNDS, format!("no answer for {partition}"))) };
+                let Some(found) = found else {
+                    return Err(retry(BOUNDS, format!("no answer for {partition}")));
+                };
                 found.error().map_err(|failure| {
                     let reason = plain(BOUNDS, &failure);
                     error(reason.kind, BOUNDS, format!("{partition}: {}", reason.message))
@@ -133,7 +136,10 @@ impl PartitionReader {
                 Ok(Some(count)) if partition.partition < count => {}
                 Ok(count) => {
                     let count = count.unwrap_or(0);
-                    return retry(BOUNDS, format!("{partition} does not exist: the topic has {count} partitions"));
+                    return retry(
+                        BOUNDS,
+                        format!("{partition} does not exist: the topic has {count} partitions"),
+                    );
                 }
                 Err(failure) => return failure,
             }
@@ -190,7 +196,10 @@ impl PartitionReader {
                     count += 1;
                     wait = Duration::ZERO;
                 }
-                Some(Err(failure)) => self.judge(&failure)?,
+                Some(Err(failure)) => {
+                    self.judge(&failure)?;
+                    break;
+                }
                 None => break,
             }
         }
@@ -205,9 +214,7 @@ impl PartitionReader {
             Code::UnknownTopicOrPartition | Code::UnknownTopic | Code::UnknownPartition => {
                 Err(self.failed(READ, failure, &self.consumer))
             }
-            Code::Authentication | Code::SSL => {
-                self.consumer.context().0.authentication_failed_for_good().map_or(Ok(()), |text| Err(fatal(READ, text)))
-            }
+            Code::Authentication | Code::SSL => self.consumer.context().0.check_login(READ),
             code if is_refusal(code) => Err(self.failed(READ, failure, &self.consumer)),
             _ => Ok(()),
         }
@@ -228,7 +235,11 @@ impl PartitionReader {
             }
         }
         let which = if gone.is_empty() { "one of the partitions".to_owned() } else { gone.join("; ") };
-        error(ClientErrorKind::Refused, READ, format!("{which}{}", advice(RDKafkaErrorCode::OffsetOutOfRange)))
+        error(
+            ClientErrorKind::Refused,
+            READ,
+            format!("{which}{}", advice(RDKafkaErrorCode::OffsetOutOfRange)),
+        )
     }
 
     fn failed(
@@ -238,11 +249,18 @@ impl PartitionReader {
         client: &BaseConsumer<ReaderContext>,
     ) -> ClientError {
         let complaints = &client.context().0;
-        if let Some(text) = complaints.authentication_failed_for_good() {
-            return fatal(operation, text);
-        }
         let details = code_of(failure).and_then(|code| complaints.details(code));
-        error(plain(operation, failure).kind, operation, describe(failure, details.as_deref()))
+        complaints.or_login(error(
+            plain(operation, failure).kind,
+            operation,
+            describe(failure, details.as_deref()),
+        ))
+    }
+
+    /// A failed question of the second client, which is not polled: what it has to say waits in its queue.
+    fn unasked(&self, operation: &'static str, failure: &KafkaError) -> ClientError {
+        serve(&self.watermarks);
+        self.failed(operation, failure, &self.watermarks)
     }
 
     /// The offset after the last record or transaction marker that was read.
@@ -261,5 +279,13 @@ impl PartitionReader {
         let reading = self.reading.get(partition);
         let reading = reading.ok_or_else(|| fatal(POSITION, format!("{partition} is not being read")))?;
         Ok(reading.position.map_or(reading.from, |position| position.max(reading.from)))
+    }
+}
+
+/// Takes log lines and complaints from the queue of a client that reads nothing.
+pub(super) fn serve<C: ConsumerContext>(client: &BaseConsumer<C>) {
+    const EVENTS_MAX: usize = 100;
+    for _ in 0..EVENTS_MAX {
+        let _nothing = client.poll(Duration::ZERO);
     }
 }

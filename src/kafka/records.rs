@@ -54,11 +54,9 @@ pub(super) fn to_native(headers: &Headers) -> Option<OwnedHeaders> {
         return None;
     }
     let native = OwnedHeaders::new_with_capacity(headers.len());
-    Some(
-        headers
-            .iter()
-            .fold(native, |native, header| native.insert(Header { key: &header.name, value: header.value.as_deref() })),
-    )
+    Some(headers.iter().fold(native, |native, header| {
+        native.insert(Header { key: &header.name, value: header.value.as_deref() })
+    }))
 }
 
 /// What a record adds to a produce request, about: key, value and headers.
@@ -78,5 +76,28 @@ pub(super) fn to_native_timestamp(timestamp: Timestamp) -> Result<i64, String> {
         0 => Ok(1),
         millis if millis >= NO_TIMESTAMP.as_millis() => Ok(millis),
         millis => Err(format!("its timestamp {millis} is before 1970, which Kafka does not store")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn timestamps_that_kafka_cannot_hold_are_refused_and_zero_is_not_now() {
+        let native = [-1, 0, 1, 1_700_000_000_000].map(|millis| to_native_timestamp(Timestamp(millis)));
+        assert_eq!(native, [Ok(-1), Ok(1), Ok(1), Ok(1_700_000_000_000)]);
+        assert!(to_native_timestamp(Timestamp(-2)).is_err() && to_native_timestamp(Timestamp::MIN).is_err());
+    }
+
+    #[test]
+    fn headers_keep_order_repetition_and_null() {
+        let mut headers = Headers::EMPTY;
+        headers.push("a", Some(b"1".to_vec()));
+        headers.push("a", None);
+        headers.push("b", Some(Vec::new()));
+        let native = to_native(&headers).unwrap();
+        assert_eq!(from_native(native.as_borrowed()), headers);
+        assert!(to_native(&Headers::EMPTY).is_none());
     }
 }

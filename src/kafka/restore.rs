@@ -35,7 +35,12 @@ impl ChangelogReader for KafkaChangelogReader {
         self.0.remove(partition)
     }
 
-    fn poll(&mut self, wait: Duration, records_max: usize, on_entry: &mut OnEntry<'_>) -> Result<(), ClientError> {
+    fn poll(
+        &mut self,
+        wait: Duration,
+        records_max: usize,
+        on_entry: &mut OnEntry<'_>,
+    ) -> Result<(), ClientError> {
         self.0.poll(wait, records_max, on_entry).map(drop)
     }
 

@@ -167,7 +167,12 @@ impl ClientSettings {
             properties.insert(name.to_owned(), value);
         }
         let mut config: ClientConfig = properties.into_iter().collect();
-        config.set_log_level(if verbose { RDKafkaLogLevel::Debug } else { RDKafkaLogLevel::Info });
+        config.set_log_level(match role {
+            _ if verbose => RDKafkaLogLevel::Debug,
+            // Nobody empties the queue of rdkafka's admin client.
+            Role::Admin => RDKafkaLogLevel::Critical,
+            _ => RDKafkaLogLevel::Info,
+        });
         config.create_native_config().map_err(|failure| plain(CONFIGURE, &failure))?;
         Ok(config)
     }
@@ -454,7 +459,9 @@ mod tests {
 
     #[test]
     fn what_riacho_owns_cannot_be_overridden() {
-        for name in ["group.id", "acks", "auto.commit.enable", "partitioner", "isolation.level", "transactional.id"] {
+        for name in
+            ["group.id", "acks", "auto.commit.enable", "partitioner", "isolation.level", "transactional.id"]
+        {
             let error = with(|overrides| overrides.common.push(pair(name, "x"))).check().unwrap_err();
             assert!(error.to_string().contains("cannot be overridden"), "{error}");
         }
@@ -462,9 +469,11 @@ mod tests {
 
     #[test]
     fn a_wrong_name_and_a_wrong_value_are_named() {
-        let unknown = with(|overrides| overrides.consumer.push(pair("fetch.min.byte", "1"))).check().unwrap_err();
+        let unknown =
+            with(|overrides| overrides.consumer.push(pair("fetch.min.byte", "1"))).check().unwrap_err();
         assert!(unknown.to_string().contains("'fetch.min.byte'"), "{unknown}");
-        let wrong = with(|overrides| overrides.consumer.push(pair("fetch.min.bytes", "many"))).check().unwrap_err();
+        let wrong =
+            with(|overrides| overrides.consumer.push(pair("fetch.min.bytes", "many"))).check().unwrap_err();
         assert!(wrong.to_string().contains("'fetch.min.bytes'"), "{wrong}");
     }
 

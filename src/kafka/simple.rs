@@ -140,7 +140,10 @@ impl TopicWriter {
         let headers = record.headers.unwrap_or(&Headers::EMPTY);
         let bytes = size(record.key, record.value, headers);
         if bytes > self.record_bytes_max {
-            return Err(refuse(format!("a record of {bytes} bytes is above the limit of {}", self.record_bytes_max)));
+            return Err(refuse(format!(
+                "a record of {bytes} bytes is above the limit of {}",
+                self.record_bytes_max
+            )));
         }
         let mut pending = BaseRecord {
             topic: record.topic,
@@ -160,7 +163,9 @@ impl TopicWriter {
             match code_of(&failure) {
                 Some(RDKafkaErrorCode::QueueFull) => {}
                 Some(RDKafkaErrorCode::MessageSizeTooLarge) => return Err(refuse(describe(&failure, None))),
-                _ => return Err(fatal(WRITE, format!("topic {}: {}", record.topic, describe(&failure, None)))),
+                _ => {
+                    return Err(fatal(WRITE, format!("topic {}: {}", record.topic, describe(&failure, None))));
+                }
             }
             if deadline.get_or_insert_with(|| Deadline::after(self.request_timeout)).is_over() {
                 return Err(retry(WRITE, "the queue has been full for too long: no broker acknowledges"));
@@ -270,7 +275,10 @@ impl TopicReader {
         let mut partitions = Vec::new();
         for topic in topics {
             let Some(count) = self.reader.partitions_of(topic)? else {
-                return Err(fatal(READ, format!("topic {topic} does not exist: create it, or check its name")));
+                return Err(fatal(
+                    READ,
+                    format!("topic {topic} does not exist: create it, or check its name"),
+                ));
             };
             partitions.extend((0..count).map(|partition| TopicPartition::new(*topic, partition)));
         }
@@ -308,7 +316,11 @@ impl TopicReader {
     ///
     /// # Errors
     /// When the reader cannot go on, or nothing at all comes for `silence_max`.
-    pub fn read_to_end(&mut self, silence_max: Duration, on_entry: &mut OnEntry<'_>) -> Result<u64, ClientError> {
+    pub fn read_to_end(
+        &mut self,
+        silence_max: Duration,
+        on_entry: &mut OnEntry<'_>,
+    ) -> Result<u64, ClientError> {
         const BATCH: usize = 10_000;
         let mut total = 0;
         let mut silence = Deadline::after(silence_max);
@@ -318,7 +330,10 @@ impl TopicReader {
             if count > 0 {
                 silence = Deadline::after(silence_max);
             } else if silence.is_over() {
-                return Err(retry(READ, "nothing comes, and the end is not reached: is a transaction still open?"));
+                return Err(retry(
+                    READ,
+                    "nothing comes, and the end is not reached: is a transaction still open?",
+                ));
             }
         }
         Ok(total)

@@ -16,6 +16,7 @@ mod files;
 mod memory;
 mod meta;
 mod rocksdb;
+mod staging;
 mod stateless;
 #[cfg(test)]
 mod rocksdb_test;

@@ -20,6 +20,7 @@ use super::error::{StateError, advice};
 use super::files::{self, Manifest};
 use super::memory::MemoryBudget;
 use super::meta::{BadMeta, TaskMeta};
+use super::staging::Staging;
 use super::trail::{self, ManifestLength, Mark};
 
 const KIB: usize = 1024;
@@ -32,6 +33,11 @@ const TRAIL: u8 = b't';
 
 /// The layout of everything in the database that is not [`TaskMeta`]'s.
 const IDENTITY_VERSION: u8 = 1;
+
+/// How many files of flushed write buffers are merged at a time: few, so that reads have few files to ask...
+const MERGED_FILES: (&str, &str) = ("level0_file_num_compaction_trigger", "4");
+/// ...and while a restore writes and nobody reads, many: each merge rewrites a good part of what is there.
+const MERGED_FILES_LOADING: (&str, &str) = ("level0_file_num_compaction_trigger", "24");
 
 /// No batch is kept larger than this from one commit to the next.
 const BATCH_KEPT_BYTES_MAX: usize = 4 * MIB;
@@ -142,6 +148,9 @@ impl Memory {
 
         options.set_compression_type(DBCompressionType::Lz4);
         options.set_target_file_size_base(16 * MIB as u64);
+        // The end of a restore leaves more files than these limits usually allow.
+        options.set_level_zero_slowdown_writes_trigger(64);
+        options.set_level_zero_stop_writes_trigger(96);
         options.set_max_bytes_for_level_base(8 * self.budget.write_buffer_bytes() as u64);
         options.set_block_based_table_factory(&self.tables());
 
@@ -208,6 +217,8 @@ pub struct RocksStores {
     db: Arc<DB>,
     memory: Memory,
     path: PathBuf,
+    /// What comes behind everything in `batch`.
+    staging: Staging,
     batch: WriteBatch,
     meta: Option<TaskMeta>,
     last_commit: u64,
@@ -242,6 +253,7 @@ impl RocksStores {
             db,
             memory: memory.clone(),
             path: path.to_owned(),
+            staging: Staging::default(),
             batch: WriteBatch::default(),
             meta: None,
             last_commit: 0,
@@ -268,7 +280,7 @@ impl RocksStores {
     /// The size of what is staged.
     #[must_use]
     pub fn staged_bytes(&self) -> usize {
-        self.batch.size_in_bytes()
+        self.staging.bytes() + self.batch.size_in_bytes()
     }
 
     /// Writes what is staged, and `meta` with it, all or nothing.
@@ -296,7 +308,10 @@ impl RocksStores {
     /// # Errors
     /// As [`commit`](Self::commit).
     pub fn load(&mut self, meta: &TaskMeta) -> Result<(), StateError> {
-        self.unlogged = true;
+        if !self.unlogged {
+            self.set_option(MERGED_FILES_LOADING)?;
+            self.unlogged = true;
+        }
         self.write(meta, false)
     }
 
@@ -306,12 +321,14 @@ impl RocksStores {
     /// As [`commit`](Self::commit).
     pub fn finish_load(&mut self) -> Result<(), StateError> {
         self.db.flush().map_err(|error| failure(&self.path, "flush", error))?;
+        self.set_option(MERGED_FILES)?;
         self.unlogged = false;
         Ok(())
     }
 
     /// Forgets what is staged.
     pub fn abort(&mut self) {
+        self.staging.clear();
         self.batch.clear();
     }
 
@@ -363,7 +380,17 @@ impl RocksStores {
         self.db.put(&self.key, bytes).expect("a test's database takes writes");
     }
 
+    /// A range delete comes after what was staged before it and before what is staged after it.
+    fn write_staging_to_batch(&mut self) {
+        let batch = &mut self.batch;
+        self.staging.drain(|key, value| match value {
+            Some(value) => batch.put(key, value),
+            None => batch.delete(key),
+        });
+    }
+
     fn write(&mut self, meta: &TaskMeta, logged: bool) -> Result<(), StateError> {
+        self.write_staging_to_batch();
         self.value.clear();
         meta.encode(&mut self.value);
         full_key(RESERVED, META, &mut self.key);
@@ -383,6 +410,10 @@ impl RocksStores {
             none => *none = Some(meta.clone()),
         }
         Ok(())
+    }
+
+    fn set_option(&self, option: (&str, &str)) -> Result<(), StateError> {
+        self.db.set_options(&[option]).map_err(|error| failure(&self.path, "configure", error))
     }
 
     fn manifest_length(&mut self) -> Result<ManifestLength, StateError> {
@@ -524,18 +555,17 @@ impl TaskStores for RocksStores {
     }
 
     fn put(&mut self, store: StoreIndex, key: &[u8], value: &[u8]) {
-        full_key(store, key, &mut self.key);
-        self.batch.put(&self.key, value);
+        self.staging.push([&store.0.to_be_bytes(), key], Some(value));
     }
 
     fn delete(&mut self, store: StoreIndex, key: &[u8]) {
-        full_key(store, key, &mut self.key);
-        self.batch.delete(&self.key);
+        self.staging.push([&store.0.to_be_bytes(), key], None);
     }
 
     fn delete_range(&mut self, store: StoreIndex, from: &[u8], to: &[u8]) {
         // RocksDB refuses the whole batch for an inverted range; to a store it is empty.
         if from < to {
+            self.write_staging_to_batch();
             full_key(store, from, &mut self.key);
             full_key(store, to, &mut self.bound);
             self.batch.delete_range(&self.key, &self.bound);

@@ -1,10 +1,10 @@
 //! What tests do with a cluster as outsiders: create topics, fill them, read them back, ask for offsets.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
+use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, ResourceSpecifier, TopicReplication};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::config::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, Consumer};
@@ -93,6 +93,25 @@ impl Client {
         await_until(ANSWER_LIMIT, &format!("{name} has {partitions} led partitions"), || {
             self.leaders(name).is_some_and(|leaders| leaders.len() == expected)
         });
+    }
+
+    /// The settings of a topic, defaults included.
+    pub(crate) fn topic_config(&self, name: &str) -> BTreeMap<String, String> {
+        let admin: AdminClient<DefaultClientContext> =
+            self.config().create().expect("the configuration is valid");
+        let options = AdminOptions::new().request_timeout(Some(ANSWER_LIMIT));
+        let runtime =
+            tokio::runtime::Builder::new_current_thread().build().expect("a bare runtime needs nothing");
+        let resource = ResourceSpecifier::Topic(name);
+        let answer = runtime.block_on(admin.describe_configs([&resource], &options)).expect("the cluster answers");
+        let topic = answer.into_iter().next().expect("one topic was asked for");
+        let topic = topic.unwrap_or_else(|error| panic!("{name} cannot be described: {error}"));
+        topic.entries.into_iter().filter_map(|entry| Some((entry.name, entry.value?))).collect()
+    }
+
+    /// The number of partitions of a topic; `None` if it does not exist.
+    pub(crate) fn partition_count(&self, name: &str) -> Option<usize> {
+        self.leaders(name).map(|leaders| leaders.len()).filter(|&count| count > 0)
     }
 
     /// Writes records and returns when every one is acknowledged. Unset partitions are chosen as Java does.

@@ -3,6 +3,7 @@
 //! [`Kafka::shared`] is one broker for the whole test process; [`Cluster`] is made of processes that a test may kill.
 //! Both hand out a [`Client`], which fills topics and reads them back. Nothing here outlives the test process.
 
+mod app;
 mod client;
 mod cluster;
 mod container;
@@ -17,6 +18,7 @@ mod settings;
 mod transaction;
 mod wait;
 
+pub(crate) use app::{App, LIMIT, Process, Running, get, metric};
 pub(crate) use client::{Client, Isolation, unique};
 pub(crate) use cluster::{Cluster, Shape};
 pub(crate) use kafka::Kafka;

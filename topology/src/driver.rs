@@ -1,25 +1,26 @@
 //! Runs a topology in a test: no broker, no disk, no clock but the test's own.
 
+mod inspect;
 mod records;
+mod transaction;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::ops::ControlFlow;
 use std::rc::Rc;
 use std::time::Duration;
 
 pub use records::{DeadLetter, SentRecord, TestInput, TestRecord};
+pub use transaction::ChangelogEntry;
+use transaction::{Collector, Committed, Transaction};
 
-use crate::error::{BadRecord, BadRecordPolicy, CollectError, ProcessError, StoreError};
+use crate::error::{BadRecord, BadRecordPolicy, CollectError, ProcessError};
 use crate::graph::{Instance, Topology};
-use crate::ids::{StoreIndex, TaskId};
+use crate::ids::TaskId;
 use crate::plan::TopicName;
-use crate::processor::{Context, Counts, Outgoing, RecordCollector, TaskFrame};
+use crate::processor::{Context, Counts, TaskFrame};
 use crate::record::{Headers, RawRecord};
 use crate::serde::Serde;
 use crate::store::memory::MemoryStores;
-use crate::store::{StoreKind, TaskStores, layout};
 use crate::time::Timestamp;
-use crate::windows::Windowed;
 
 /// Runs a [`Topology`] in a test, one task per sub-topology, each on one partition.
 ///
@@ -90,59 +91,6 @@ struct TestTask {
 struct Input {
     record: SentRecord,
     offset: i64,
-}
-
-/// What the next commit will make visible, and an abort forgets.
-#[derive(Default)]
-struct Transaction {
-    inputs: Vec<Input>,
-    sent: Vec<SentRecord>,
-    appended: Vec<(usize, StoreIndex, ChangelogEntry)>,
-    bad: BTreeMap<BadRecord, u64>,
-    dead_letters: Vec<DeadLetter>,
-}
-
-/// What is committed and the test has not read yet.
-#[derive(Default)]
-struct Committed {
-    sent: Vec<SentRecord>,
-    changelogs: BTreeMap<(usize, StoreIndex), Vec<ChangelogEntry>>,
-    bad: BTreeMap<BadRecord, u64>,
-    dead_letters: Vec<DeadLetter>,
-    counts: Counts,
-}
-
-/// An entry of a changelog: a key, and a value or a tombstone.
-pub type ChangelogEntry = (Vec<u8>, Option<Vec<u8>>);
-
-/// The producer of one task, as far as a test needs one.
-struct Collector<'t> {
-    task: usize,
-    transaction: &'t mut Transaction,
-    record_bytes_max: usize,
-}
-
-impl RecordCollector for Collector<'_> {
-    fn send(&mut self, record: Outgoing<'_>) -> Result<(), CollectError> {
-        let bytes = record.key.map_or(0, <[u8]>::len) + record.value.map_or(0, <[u8]>::len);
-        if bytes > self.record_bytes_max {
-            let reason = format!("{bytes} bytes, and at most {} are allowed", self.record_bytes_max);
-            return Err(CollectError::Refused { topic: record.topic.to_owned(), reason });
-        }
-        self.transaction.sent.push(SentRecord {
-            topic: record.topic.to_owned(),
-            key: record.key.map(<[u8]>::to_vec),
-            value: record.value.map(<[u8]>::to_vec),
-            timestamp: record.timestamp,
-            headers: record.headers.clone(),
-        });
-        Ok(())
-    }
-
-    fn append(&mut self, store: StoreIndex, key: &[u8], value: Option<&[u8]>) -> Result<(), CollectError> {
-        self.transaction.appended.push((self.task, store, (key.to_vec(), value.map(<[u8]>::to_vec))));
-        Ok(())
-    }
 }
 
 /// Setting it up.
@@ -531,139 +479,4 @@ impl TestDriver {
             Collector { task, transaction: open, record_bytes_max: settings.record_bytes_max };
         act(instance, &mut Context { frame, stores, collector: &mut collector, source, now: *now })
     }
-}
-
-/// Looking into it.
-impl TestDriver {
-    /// The committed entries of a key-value store in the order of the keys' bytes; an entry's timestamp is the highest
-    /// that went into it.
-    ///
-    /// # Panics
-    /// When there is no such store, or it cannot be read by these serdes.
-    pub fn store<K, A>(
-        &mut self,
-        name: &str,
-        key_serde: impl Serde<K>,
-        value_serde: impl Serde<A>,
-    ) -> Vec<TestRecord<K, A>> {
-        let read = |(key, value): (Vec<u8>, Vec<u8>)| {
-            let key = key_serde.deserialize(Some(&key))?;
-            stored_entry(key, &value, &value_serde)
-        };
-        self.entries(name)
-            .into_iter()
-            .map(read)
-            .collect::<Result<_, _>>()
-            .unwrap_or_else(|error| panic!("{name}: {error}"))
-    }
-
-    /// The committed entries of a window store, the oldest window first, then in the order of the keys' bytes.
-    ///
-    /// # Panics
-    /// When there is no such store, or it cannot be read by these serdes.
-    pub fn window_store<K, A>(
-        &mut self,
-        name: &str,
-        key_serde: impl Serde<K>,
-        value_serde: impl Serde<A>,
-    ) -> Vec<TestRecord<Windowed<K>, A>> {
-        let StoreKind::Window(windows) = self.find_store(name).2 else {
-            panic!("{name} is not a window store")
-        };
-        let read = |(key, value): (Vec<u8>, Vec<u8>)| {
-            let (start, key) = layout::split_window_key(&key)?;
-            let key = key_serde.deserialize(Some(key))?;
-            stored_entry(Windowed { key, window: windows.window(start), closed: false }, &value, &value_serde)
-        };
-        self.entries(name)
-            .into_iter()
-            .map(read)
-            .collect::<Result<_, _>>()
-            .unwrap_or_else(|error| panic!("{name}: {error}"))
-    }
-
-    /// The committed entries of a store as bytes, in the order of their keys.
-    ///
-    /// # Panics
-    /// When there is no such store.
-    pub fn entries(&mut self, store: &str) -> Vec<(Vec<u8>, Vec<u8>)> {
-        let (task, index, _) = self.find_store(store);
-        let mut entries = Vec::new();
-        let stores = self.tasks.get_mut(task).map(|task| &mut task.stores);
-        let scanned = stores.map_or(Ok(()), |stores| {
-            stores.scan(index, &[], None, &mut |key, value| {
-                entries.push((key.to_vec(), value.to_vec()));
-                Ok(ControlFlow::Continue(()))
-            })
-        });
-        scanned.expect("a scan of memory fails only when its visitor does");
-        entries
-    }
-
-    /// The committed entries of a store's changelog since the beginning, uncompacted.
-    ///
-    /// # Panics
-    /// When there is no such store.
-    pub fn changelog(&self, store: &str) -> &[ChangelogEntry] {
-        let (task, index, _) = self.find_store(store);
-        self.committed.changelogs.get(&(task, index)).map_or(&[], Vec::as_slice)
-    }
-
-    /// The highest event time that sub-topology `number` has seen.
-    ///
-    /// # Panics
-    /// When there is no such sub-topology.
-    pub fn stream_time(&self, number: usize) -> Timestamp {
-        self.tasks.get(number).map(|task| task.frame.stream_time).expect("a sub-topology of the topology")
-    }
-
-    /// What all tasks counted in committed transactions: late records, and more.
-    pub fn counts(&self) -> Counts {
-        self.committed.counts
-    }
-
-    /// How many bad records of `kind` there were in committed transactions.
-    pub fn bad_record_count(&self, kind: BadRecord) -> u64 {
-        self.committed.bad.get(&kind).copied().unwrap_or_default()
-    }
-
-    /// Takes the committed dead letters since they were last taken.
-    pub fn dead_letters(&mut self) -> Vec<DeadLetter> {
-        std::mem::take(&mut self.committed.dead_letters)
-    }
-
-    /// Whether an operator asks for a commit, because it holds more changed state than it may.
-    pub fn commit_requested(&self) -> bool {
-        self.tasks.iter().any(|task| task.frame.commit_requested)
-    }
-
-    /// How many windows are open.
-    pub fn open_windows(&self) -> usize {
-        self.tasks.iter().map(|task| task.instance.open_windows()).sum()
-    }
-
-    /// How many bytes of decoded state the operators hold, about.
-    pub fn cached_bytes(&self) -> usize {
-        self.tasks.iter().map(|task| task.instance.cached_bytes()).sum()
-    }
-
-    fn find_store(&self, name: &str) -> (usize, StoreIndex, StoreKind) {
-        for (task, subtopology) in self.topology.subtopologies().iter().enumerate() {
-            let named = subtopology.stores.iter().zip(0..).find(|(store, _)| store.name == name);
-            if let Some((store, index)) = named {
-                return (task, StoreIndex(index), store.kind);
-            }
-        }
-        panic!("the topology has no store {name}");
-    }
-}
-
-fn stored_entry<K, A>(
-    key: K,
-    bytes: &[u8],
-    value_serde: &impl Serde<A>,
-) -> Result<TestRecord<K, A>, StoreError> {
-    let (timestamp, value) = layout::split_value(bytes)?;
-    let value = value_serde.deserialize(Some(value))?;
-    Ok(TestRecord { key, value, timestamp, headers: Headers::EMPTY })
 }

@@ -1,5 +1,9 @@
 //! The same records give the same results, in the same order, with the same timestamps as in Kafka Streams; where they
 //! do not, the difference is listed here with its reason and with what comes out instead.
+//!
+//! Null is a matter of types here: a source whose serde knows no null refuses it as a bad record, and one that is
+//! [`Nullable`] hands it on, to `count` too. Where Kafka Streams' operators drop null values, the topologies below read
+//! values that cannot be null. Bad records, late ones and those without a key are what Kafka Streams counts as dropped.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};

@@ -235,10 +235,15 @@ fn restored(setup: Setup, run: &TestDriver) -> Vec<(Vec<u8>, Vec<u8>)> {
 proptest! {
     #[test]
     fn windows_tell_and_keep_what_a_list_of_all_records_gives(setup in setup(), script in script()) {
-        let mut oracle = Oracle::new(setup);
+        let (mut oracle, mut stream_time) = (Oracle::new(setup), Timestamp::MIN);
         let run = TestDriver::of(setup.topology()).cache_bytes_per_store(setup.cache_bytes);
         let run = play(run, script, |run, event| match event {
-            Event::Record(input) => oracle.record(input),
+            Event::Record(input) => {
+                oracle.record(input);
+                let now = run.stream_time(usize::from(setup.regrouped));
+                assert!(now >= stream_time, "stream time goes back");
+                stream_time = now;
+            }
             Event::Commit => check_commit(setup, run, &mut oracle),
         });
         let counts = run.counts();

@@ -1,32 +1,78 @@
 //! The program `riacho`: ready applications on the library's public API.
 
+mod cli;
+mod completions;
+mod config_verbs;
+mod demo;
+mod gauge;
+mod generate;
+mod process;
+mod replay;
+mod reset;
+mod run;
+mod settings;
+mod signals;
+mod topics;
+mod topology_verbs;
 mod transactions;
+mod verify;
 
-use riacho::config::{Config, RawConfig, KeySpec, DefaultValue, Allowed};
-use std::sync::LazyLock;
-use std::time::Duration;
+use std::error::Error;
+use std::io::{self, ErrorKind, Write as _};
+use std::process::ExitCode;
 
-static KEYS: LazyLock<Vec<KeySpec>> = LazyLock::new(|| {
-    transactions::config::SETTINGS.iter().map(|s| KeySpec { name: s.name, default: DefaultValue::Value(s.default), allowed: Allowed::Text, doc: s.doc }).collect()
-});
+use clap::Parser as _;
 
-fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let raw = RawConfig::new(&[&KEYS]).process_environment().flags(std::env::args().skip(1));
-    let config = Config::try_from(raw)?;
-    riacho::observe::log::init(&riacho::observe::log::LogSettings::of(&config))?;
-    let pairs: Vec<_> = config.entries().iter().filter(|e| e.key.starts_with("transactions.")).filter_map(|e| Some((e.key.clone(), e.value.clone()?))).collect();
-    let app = transactions::config::TransactionsConfig::parse(pairs.iter().map(|(k, v)| (k.as_str(), v.as_str())))?;
-    let topology = transactions::topology::topology(&app)?;
-    println!("{}", topology.describe());
-    let streams = riacho::Streams::start(topology, config)?;
-    println!("running {}", streams.wait_until_running(Duration::from_secs(60)));
-    let mut last = 0;
-    for _ in 0..60 {
-        if streams.wait_until_ended(Duration::from_millis(500)) { break; }
-        let p = streams.progress();
-        println!("{} records ({}/s) commits {} aborts {} last commit {:?} late {} open {} cached {} lag {} dlq {}", p.records, (p.records - last) * 2, p.commits, p.aborts, p.last_commit, p.late, p.windows_open, p.cached_bytes, p.lag(), p.dead_letters);
-        last = p.records;
+/// Why a verb gives up: told to the user as it stands.
+pub(crate) type Failure = Box<dyn Error>;
+
+fn main() -> ExitCode {
+    match cli::Cli::parse().run() {
+        Ok(code) => code,
+        // Whoever reads the output has seen enough.
+        Err(failure) if is_broken_pipe(failure.as_ref()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            // There is nobody left to tell if stderr is gone too.
+            let _ignored = writeln!(io::stderr(), "riacho: {}", told(failure.as_ref()));
+            ExitCode::FAILURE
+        }
     }
-    streams.close()?;
-    Ok(())
+}
+
+fn is_broken_pipe(failure: &(dyn Error + 'static)) -> bool {
+    failure.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == ErrorKind::BrokenPipe)
+}
+
+/// The failure and what is behind it, as far as that is not in its own words.
+fn told(failure: &dyn Error) -> String {
+    let mut text = failure.to_string();
+    let mut source = failure.source();
+    while let Some(error) = source {
+        let more = error.to_string();
+        if !text.contains(&more) {
+            text.push_str(": ");
+            text.push_str(&more);
+        }
+        source = error.source();
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug, thiserror::Error)]
+    #[error("{text}")]
+    struct Layer {
+        text: &'static str,
+        source: io::Error,
+    }
+
+    #[test]
+    fn a_failure_is_told_with_its_source_once() {
+        let source = || io::Error::new(ErrorKind::NotFound, "no such file");
+        assert_eq!(told(&Layer { text: "cannot read a.json", source: source() }), "cannot read a.json: no such file");
+        assert_eq!(told(&Layer { text: "a.json: no such file", source: source() }), "a.json: no such file");
+    }
 }

@@ -1,0 +1,63 @@
+//! Shows the figures as plain lines, for files and pipes.
+
+use std::time::Duration;
+
+use super::Wish;
+use super::figures::{Figures, Stage, grouped};
+use crate::signals::Signals;
+
+const STEP: Duration = Duration::from_millis(250);
+const INTERVAL: Duration = Duration::from_secs(2);
+
+#[derive(Debug, Default)]
+pub(super) struct Lines {
+    next_at: Duration,
+    said_closing: bool,
+}
+
+impl Lines {
+    pub(super) fn new() -> Lines {
+        Lines { next_at: INTERVAL, said_closing: false }
+    }
+
+    /// Writes a line if it is time for one, then waits a little.
+    pub(super) fn show(&mut self, figures: &Figures, signals: &Signals) -> Wish {
+        match figures.stage {
+            Stage::Starting => {}
+            Stage::Running if figures.lasted >= self.next_at => {
+                self.next_at = figures.lasted + INTERVAL;
+                println!("{}", line(figures));
+            }
+            Stage::Running => {}
+            Stage::Closing if self.said_closing => {}
+            Stage::Closing => {
+                self.said_closing = true;
+                println!("{}\nclosing the last windows", line(figures));
+            }
+        }
+        // Once somebody wants an end, this returns at once.
+        if signals.wait(STEP) {
+            std::thread::park_timeout(STEP);
+        }
+        Wish::GoOn
+    }
+}
+
+fn line(figures: &Figures) -> String {
+    let Figures { progress, board, .. } = figures;
+    format!(
+        "{:>4} s  {} records/s  {} records  lag {}  {:.1} commits/s  last {:.1} ms  aborted {}  windows {} open {} closed  \
+         late {}  dead letters {}",
+        figures.lasted.as_secs(),
+        grouped(figures.records_per_s as u64),
+        grouped(progress.records),
+        grouped(figures.lag()),
+        figures.commits_per_s,
+        progress.last_commit.as_secs_f64() * 1e3,
+        progress.aborts,
+        grouped(progress.windows_open as u64),
+        board.windows_closed,
+        grouped(progress.late),
+        progress.dead_letters,
+    )
+}

@@ -84,7 +84,8 @@ impl Chores {
     fn see_ends(&mut self) -> Result<(), ClientError> {
         let partitions: Vec<_> = self.positions().into_iter().map(|(partition, _)| partition).collect();
         let bounds = self.reader.bounds(&partitions)?;
-        self.progress.lock().ends = partitions.into_iter().zip(bounds.into_iter().map(|(_, end)| end)).collect();
+        self.progress.lock().ends =
+            partitions.into_iter().zip(bounds.into_iter().map(|(_, end)| end)).collect();
         Ok(())
     }
 
@@ -99,7 +100,10 @@ impl Chores {
 
     fn clean(&self) {
         let in_use = self.progress.lock().active.clone();
-        match self.directory.clean_obsolete(self.clock.now(), self.cleanup_delay, &|task| in_use.contains(&task)) {
+        match self
+            .directory
+            .clean_obsolete(self.clock.now(), self.cleanup_delay, &|task| in_use.contains(&task))
+        {
             Ok(cleaned) => {
                 for task in cleaned {
                     tracing::info!(%task, "deleted state that was not used any more");

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use riacho_topology::store::StoreKind;
-use riacho_topology::{Topology, TopicName};
+use riacho_topology::{TopicName, Topology};
 
 use crate::ports::NewTopic;
 
@@ -39,13 +39,18 @@ fn topic(name: String, partitions: i32, settings: &TopicSettings<'_>, config: &[
 ///
 /// A repartition topic has as many partitions as the largest source upstream of it; a changelog as many as its
 /// sub-topology has tasks.
-pub(crate) fn plan(topology: &Topology, inputs: &BTreeMap<String, i32>, settings: &TopicSettings<'_>) -> TopicPlan {
+pub(crate) fn plan(
+    topology: &Topology,
+    inputs: &BTreeMap<String, i32>,
+    settings: &TopicSettings<'_>,
+) -> TopicPlan {
     let mut sources = inputs.clone();
     let resolve = |name: &TopicName| name.resolve(settings.application_id);
     // Repartition topics can feed one another: each round resolves at least one more, or all are resolved.
     for _ in topology.subtopologies() {
         for subtopology in topology.subtopologies() {
-            let partitions = subtopology.sources.iter().filter_map(|source| sources.get(&resolve(source))).max().copied();
+            let partitions =
+                subtopology.sources.iter().filter_map(|source| sources.get(&resolve(source))).max().copied();
             let Some(partitions) = partitions else { continue };
             for sink in subtopology.sinks.iter().filter(|sink| matches!(sink, TopicName::Repartition(_))) {
                 let known = sources.entry(resolve(sink)).or_insert(partitions);
@@ -57,7 +62,8 @@ pub(crate) fn plan(topology: &Topology, inputs: &BTreeMap<String, i32>, settings
     for subtopology in topology.subtopologies() {
         let counts = subtopology.sources.iter().filter_map(|source| sources.get(&resolve(source)));
         let tasks = counts.max().copied().unwrap_or(1);
-        for source in subtopology.sources.iter().filter(|source| matches!(source, TopicName::Repartition(_))) {
+        for source in subtopology.sources.iter().filter(|source| matches!(source, TopicName::Repartition(_)))
+        {
             internal.push(topic(resolve(source), tasks, settings, &repartition_config()));
         }
         for store in &subtopology.stores {
@@ -105,7 +111,8 @@ mod tests {
 
     fn planned() -> TopicPlan {
         let builder = StreamsBuilder::new();
-        let windows = TimeWindows::of_size_and_grace(MINUTE, Duration::from_secs(10)).expect("a minute is a window");
+        let windows =
+            TimeWindows::of_size_and_grace(MINUTE, Duration::from_secs(10)).expect("a minute is a window");
         let _ = builder
             .stream("sales", Consumed::<String, String>::with(Utf8, Utf8))
             .group_by(|sale| sale.value.clone(), Grouped::with(Utf8, Utf8))
@@ -122,7 +129,8 @@ mod tests {
 
     #[test]
     fn internal_topics_have_kafka_streams_names_and_the_partitions_of_their_input() {
-        let names: Vec<_> = planned().internal.into_iter().map(|topic| (topic.name, topic.partitions)).collect();
+        let names: Vec<_> =
+            planned().internal.into_iter().map(|topic| (topic.name, topic.partitions)).collect();
         let expected = [("app-per-minute-repartition", 12), ("app-per-minute-changelog", 12)];
         assert_eq!(names, expected.map(|(name, partitions)| (name.to_owned(), partitions)));
     }
@@ -131,6 +139,10 @@ mod tests {
     fn a_windowed_changelog_is_kept_for_window_grace_and_the_extra_retention() {
         let changelog = planned().internal.pop().expect("the changelog comes last");
         assert!(changelog.config.contains(&("cleanup.policy".to_owned(), "compact,delete".to_owned())));
-        assert!(changelog.config.contains(&("retention.ms".to_owned(), (60_000 + 10_000 + 86_400_000).to_string())));
+        assert!(
+            changelog
+                .config
+                .contains(&("retention.ms".to_owned(), (60_000 + 10_000 + 86_400_000).to_string()))
+        );
     }
 }

@@ -23,10 +23,11 @@ pub use error::Error;
 pub use progress::Snapshot;
 pub use riacho_topology::store;
 pub use riacho_topology::{
-    BadRecord, BadRecordPolicy, BadWindow, BigEndian, BranchedKStream, Bytes, Consumed, Context, EmitStrategy, EventTime,
-    Forward, Grouped, Header, Headers, Json, KGroupedStream, KStream, KTable, Materialized, Nullable, Outgoing,
-    ProcessError, Produced, RawRecord, Record, Serde, SerdeError, State, StateCodec, StreamsBuilder, TaskId,
-    TimeWindowed, TimeWindowedKStream, TimeWindows, Timestamp, Topology, TopologyError, TopicName, TopicPartition, Utf8, Window,
-    Windowed, Written, partition_of, read_varint, unzigzag, write_varint, zigzag,
+    BadRecord, BadRecordPolicy, BadWindow, BigEndian, BranchedKStream, Bytes, Consumed, Context,
+    EmitStrategy, EventTime, Forward, Grouped, Header, Headers, Json, KGroupedStream, KStream, KTable,
+    Materialized, Nullable, Outgoing, ProcessError, Produced, RawRecord, Record, Serde, SerdeError, State,
+    StateCodec, StreamsBuilder, TaskId, TimeWindowed, TimeWindowedKStream, TimeWindows, Timestamp, TopicName,
+    TopicPartition, Topology, TopologyError, Utf8, Window, Windowed, Written, partition_of, read_varint,
+    unzigzag, write_varint, zigzag,
 };
 pub use streams::{OwnTopics, Streams, client_settings};

@@ -244,7 +244,12 @@ pub trait ChangelogReader: Send {
     ///
     /// # Errors
     /// When the client cannot go on; an offset out of range is [`ClientErrorKind::Refused`].
-    fn poll(&mut self, wait: Duration, records_max: usize, on_entry: &mut OnEntry<'_>) -> Result<(), ClientError>;
+    fn poll(
+        &mut self,
+        wait: Duration,
+        records_max: usize,
+        on_entry: &mut OnEntry<'_>,
+    ) -> Result<(), ClientError>;
 
     /// The offset after the last record or transaction marker that was read of `partition`.
     ///

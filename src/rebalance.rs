@@ -5,7 +5,7 @@
 
 use std::collections::BTreeSet;
 
-use riacho_topology::{TaskId, Topology, TopicPartition};
+use riacho_topology::{TaskId, TopicPartition, Topology};
 
 /// The source topics of one sub-topology, as they are in the cluster.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -46,15 +46,11 @@ impl TaskLayout {
 
     /// The topics to subscribe to.
     pub(crate) fn subscription(&self) -> Vec<String> {
-        self.inputs.iter().filter_map(|inputs| inputs.topics.get(inputs.lead)).map(|(topic, _)| topic.clone()).collect()
-    }
-
-    /// How many tasks each sub-topology has.
-    pub(crate) fn tasks_of_subtopology(&self, subtopology: usize) -> i32 {
         self.inputs
-            .get(subtopology)
-            .and_then(|inputs| inputs.topics.get(inputs.lead))
-            .map_or(0, |(_, partitions)| *partitions)
+            .iter()
+            .filter_map(|inputs| inputs.topics.get(inputs.lead))
+            .map(|(topic, _)| topic.clone())
+            .collect()
     }
 
     /// The tasks that an assignment of lead partitions stands for.
@@ -63,7 +59,9 @@ impl TaskLayout {
     }
 
     fn task(&self, partition: &TopicPartition) -> Option<TaskId> {
-        let leads = |inputs: &Inputs| inputs.topics.get(inputs.lead).is_some_and(|(topic, _)| *topic == partition.topic);
+        let leads = |inputs: &Inputs| {
+            inputs.topics.get(inputs.lead).is_some_and(|(topic, _)| *topic == partition.topic)
+        };
         let subtopology = self.inputs.iter().position(leads)?;
         Some(TaskId { subtopology, partition: partition.partition })
     }

@@ -91,14 +91,17 @@ impl<R: ChangelogReader> Restorer<R> {
     /// Opens the state of tasks and starts to read what it lacks. Those that lack nothing are done.
     pub(crate) fn begin(&mut self, requests: Vec<Request>) -> Vec<Outcome> {
         let since = self.clock.monotonic();
-        requests.into_iter().filter_map(|request| {
-            let task = request.task;
-            match self.begin_one(request, since) {
-                Ok(None) => None,
-                Ok(Some(restored)) => Some(Ok(restored)),
-                Err(failure) => Some(Err((task, failure))),
-            }
-        }).collect()
+        requests
+            .into_iter()
+            .filter_map(|request| {
+                let task = request.task;
+                match self.begin_one(request, since) {
+                    Ok(None) => None,
+                    Ok(Some(restored)) => Some(Ok(restored)),
+                    Err(failure) => Some(Err((task, failure))),
+                }
+            })
+            .collect()
     }
 
     fn begin_one(&mut self, request: Request, since: Duration) -> Result<Option<Restored>, TaskFailure> {
@@ -223,11 +226,18 @@ impl<R: ChangelogReader> Restorer<R> {
             return Vec::new();
         }
         let tasks: Vec<_> = self.active.keys().copied().collect();
-        tasks.into_iter().map(|task| {
-            self.cancel(task);
-            let failure = ClientError { kind: error.kind, operation: error.operation, message: error.message.clone() };
-            Err((task, TaskFailure::Client(failure)))
-        }).collect()
+        tasks
+            .into_iter()
+            .map(|task| {
+                self.cancel(task);
+                let failure = ClientError {
+                    kind: error.kind,
+                    operation: error.operation,
+                    message: error.message.clone(),
+                };
+                Err((task, TaskFailure::Client(failure)))
+            })
+            .collect()
     }
 
     fn see(&mut self, task: TaskId) -> Result<Option<Restored>, TaskFailure> {
@@ -301,7 +311,12 @@ impl Restoring {
         }
     }
 
-    fn try_apply(&mut self, place: usize, entry: &Incoming<'_>, local_key: &mut Vec<u8>) -> Result<(), TaskFailure> {
+    fn try_apply(
+        &mut self,
+        place: usize,
+        entry: &Incoming<'_>,
+        local_key: &mut Vec<u8>,
+    ) -> Result<(), TaskFailure> {
         let Some(log) = self.logs.get_mut(place) else { return Ok(()) };
         let damaged = |reason: String| TaskFailure::Store {
             task: self.task,
@@ -315,7 +330,8 @@ impl Restoring {
         log.next = entry.offset + 1;
         self.records += 1;
         if key == COMMIT_KEY {
-            let commit = CommitRecord::decode(entry.value.unwrap_or_default()).map_err(|error| damaged(error.to_string()))?;
+            let commit = CommitRecord::decode(entry.value.unwrap_or_default())
+                .map_err(|error| damaged(error.to_string()))?;
             // A task with several changelogs ends each with the same record; the latest counts.
             if commit.transaction >= self.meta.commit.transaction {
                 self.meta.commit = commit;
@@ -336,7 +352,8 @@ impl Restoring {
 
     /// Writes what is staged with the offsets it reaches, so that a crash goes on from there.
     fn write(&mut self) -> Result<(), StateError> {
-        self.meta.changelogs = self.logs.iter().enumerate().map(|(store, log)| (store_index(store), log.next)).collect();
+        self.meta.changelogs =
+            self.logs.iter().enumerate().map(|(store, log)| (store_index(store), log.next)).collect();
         self.staged = 0;
         self.state.load(&self.meta)
     }
@@ -382,7 +399,11 @@ impl RestoreThread {
     }
 }
 
-fn run<R: ChangelogReader>(mut restorer: Restorer<R>, commands: &Receiver<Command>, outcomes: &SyncSender<Outcome>) {
+fn run<R: ChangelogReader>(
+    mut restorer: Restorer<R>,
+    commands: &Receiver<Command>,
+    outcomes: &SyncSender<Outcome>,
+) {
     loop {
         let command = if restorer.is_idle() {
             match commands.recv() {

@@ -17,13 +17,11 @@ use crate::kafka::{self, ClientSettings, KafkaAdmin, KafkaChangelogReader, Kafka
 use crate::lifecycle::{ClientState, Lifecycle, Limits};
 use crate::observe::http::{Probe, TopologyFormat};
 use crate::observe::{HttpServer, Metrics, Observer};
-use crate::progress::{Progress, Snapshot};
 use crate::ports::{ClientErrorKind, Clock, NewTopic, StateProvider, TaskState};
+use crate::progress::{Progress, Snapshot};
 use crate::rebalance::TaskLayout;
 use crate::restore::{RestoreThread, Restorer};
-use crate::state::{
-    Memory, MemoryBudget, RocksStores, StateDirectory, StateError, Stateless, WipeReason,
-};
+use crate::state::{Memory, MemoryBudget, RocksStores, StateDirectory, StateError, Stateless, WipeReason};
 use crate::task::{Policies, TaskSettings};
 use crate::worker::{MakeClient, StreamThread, Surroundings, WorkerSettings};
 
@@ -83,7 +81,9 @@ impl StateProvider for RocksProvider {
         loop {
             tries += 1;
             match RocksStores::open(&path, stores, &self.memory) {
-                Err(StateError::Locked { .. }) if tries < TRIES_MAX => std::thread::park_timeout(STILL_OPEN_WAIT),
+                Err(StateError::Locked { .. }) if tries < TRIES_MAX => {
+                    std::thread::park_timeout(STILL_OPEN_WAIT)
+                }
                 opened => return Ok(Box::new(opened?)),
             }
         }
@@ -172,7 +172,8 @@ impl Streams {
         .map_err(|error| Error::Thread(error.to_string()))?;
 
         let memory = Memory::new(memory_budget(&config), 2);
-        let provider: Arc<dyn StateProvider> = Arc::new(RocksProvider { directory: Arc::clone(&directory), memory });
+        let provider: Arc<dyn StateProvider> =
+            Arc::new(RocksProvider { directory: Arc::clone(&directory), memory });
         lifecycle.start()?;
         let mut streams = Streams {
             lifecycle,
@@ -225,7 +226,8 @@ impl Streams {
                 Ok(restore) => Box::new(restore),
                 Err(error) => return lifecycle.fail(format!("no thread for restoring state: {error}")),
             };
-            let make_client: MakeClient<KafkaStreamClient> = Box::new(move || KafkaStreamClient::new(&settings));
+            let make_client: MakeClient<KafkaStreamClient> =
+                Box::new(move || KafkaStreamClient::new(&settings));
             let around = Surroundings { make_client, restore, provider, observer: Box::new(observer), clock };
             run_thread(&lifecycle, topology, layout, worker, around);
         };
@@ -287,7 +289,8 @@ impl Streams {
         self.lifecycle.shut_down();
         for thread in self.threads.drain(..) {
             if thread.join().is_err() {
-                self.lifecycle.fail("a stream thread panicked: this is a bug in riacho or in the topology's functions");
+                self.lifecycle
+                    .fail("a stream thread panicked: this is a bug in riacho or in the topology's functions");
             }
         }
         self.housekeeping = None;
@@ -311,15 +314,17 @@ fn run_thread(
     let mut around = Some(around);
     let mut thread = loop {
         let Some(surroundings) = around.take() else { return };
-        let joined = StreamThread::join(Arc::clone(&topology), Arc::clone(&layout), settings.clone(), surroundings);
-        match joined {
+        let joined =
+            StreamThread::join(Arc::clone(&topology), Arc::clone(&layout), settings.clone(), surroundings);
+        let (error, surroundings) = match joined {
             Ok(thread) => break thread,
-            Err((error, surroundings)) if error.kind == ClientErrorKind::Retry && !lifecycle.stop_requested() => {
-                tracing::warn!(%error, "cannot join the group yet");
-                around = Some(surroundings);
-            }
-            Err((error, _)) => return lifecycle.fail(error),
+            Err(refused) => *refused,
+        };
+        if error.kind != ClientErrorKind::Retry || lifecycle.stop_requested() {
+            return lifecycle.fail(error);
         }
+        tracing::warn!(%error, "cannot join the group yet");
+        around = Some(surroundings);
     };
     while !lifecycle.stop_requested() {
         if let Err(failure) = thread.step() {
@@ -340,7 +345,11 @@ fn serve(
 ) -> Result<Option<HttpServer>, Error> {
     let Some(address) = config.http_address() else { return Ok(None) };
     let (clock, described) = (Arc::clone(clock), Arc::clone(topology));
-    let probe = Probe { lifecycle: Arc::clone(lifecycle), metrics: metrics.clone(), now: Arc::new(move || clock.monotonic()) };
+    let probe = Probe {
+        lifecycle: Arc::clone(lifecycle),
+        metrics: metrics.clone(),
+        now: Arc::new(move || clock.monotonic()),
+    };
     let text_of = move |format| {
         Some(match format {
             TopologyFormat::Text => described.describe(),
@@ -371,14 +380,19 @@ impl OwnTopics {
     /// The topics of `topology` where `inputs` are the partition counts of its external sources. Asks no broker.
     pub fn of(topology: &Topology, config: &Config, inputs: &BTreeMap<String, i32>) -> OwnTopics {
         let settings = topic_settings(config);
-        OwnTopics { internal: plan(topology, inputs, &settings).internal, side: side_topics(config, &settings) }
+        OwnTopics {
+            internal: plan(topology, inputs, &settings).internal,
+            side: side_topics(config, &settings),
+        }
     }
 }
 
 fn topic_settings(config: &Config) -> TopicSettings<'_> {
     TopicSettings {
         application_id: config.application_id(),
-        replication_factor: config.replication_factor().map_or(-1, |factor| i32::try_from(factor.get()).unwrap_or(-1)),
+        replication_factor: config
+            .replication_factor()
+            .map_or(-1, |factor| i32::try_from(factor.get()).unwrap_or(-1)),
         window_extra_retention: config.window_changelog_extra_retention(),
     }
 }
@@ -426,7 +440,9 @@ fn input_partitions(
                 Ok(Some(partitions)) => break partitions,
                 Ok(None) => return Err(Error::NoTopic { topic: topic.to_owned(), role: "input" }),
                 Err(_) if stop() => return Err(Error::Stopped),
-                Err(error) if error.kind == ClientErrorKind::Retry && clock.monotonic() < config.task_timeout() => {
+                Err(error)
+                    if error.kind == ClientErrorKind::Retry && clock.monotonic() < config.task_timeout() =>
+                {
                     tracing::warn!(%error, "waiting for Kafka at {}", config.bootstrap_servers());
                 }
                 Err(error) => return Err(error.into()),
@@ -454,7 +470,8 @@ fn side_topics(config: &Config, settings: &TopicSettings<'_>) -> Vec<NewTopic> {
 pub fn client_settings(config: &Config) -> ClientSettings {
     let memory = config.memory();
     let threads = config.stream_threads().get() as u64;
-    let properties = |role| config.client_properties(role).iter().map(|(k, v)| (k.to_owned(), v.to_owned())).collect();
+    let properties =
+        |role| config.client_properties(role).iter().map(|(k, v)| (k.to_owned(), v.to_owned())).collect();
     ClientSettings {
         client_id: config.client_id().to_owned(),
         offset_reset: match config.offset_reset() {
@@ -482,7 +499,12 @@ pub fn client_settings(config: &Config) -> ClientSettings {
 
 /// Settings of one thread. Its transactional id and, unless somebody chose one, its group instance id come from the
 /// state directory: a restart there takes the place of what it was before, at once.
-fn thread_client_settings(config: &Config, base: &ClientSettings, process: &str, number: usize) -> ClientSettings {
+fn thread_client_settings(
+    config: &Config,
+    base: &ClientSettings,
+    process: &str,
+    number: usize,
+) -> ClientSettings {
     let own = format!("{process}-{number}");
     let chosen = config.group_instance_id().map(|id| format!("{id}-{number}"));
     let leave_on_close = chosen.is_none();

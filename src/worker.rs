@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use riacho_topology::{TaskId, Timestamp, Topology, TopicPartition};
+use riacho_topology::{TaskId, Timestamp, TopicPartition, Topology};
 
 use crate::commit::{commit_at_least_once, commit_exactly_once};
 use crate::lifecycle::ThreadState;
@@ -15,8 +15,8 @@ use crate::ports::{
     StateProvider, StreamClient, TaskReport, ThreadObserver, ThreadTimes,
 };
 use crate::rebalance::TaskLayout;
-use crate::state::WipeReason;
 use crate::restore::{Outcome, Request, RestoreService, Restored};
+use crate::state::WipeReason;
 use crate::task::{Changelog, Task, TaskFailure, TaskSettings};
 
 /// How often a thread that was fenced tries to join again before it gives up.
@@ -49,14 +49,20 @@ pub(crate) struct Surroundings<C> {
 
 /// A task that is ours and waits for its state.
 struct Pending {
-    starts: Vec<(usize, TopicPartition, i64)>,
+    starts: Vec<Start>,
     slots: Vec<ChangelogSlot>,
 }
+
+/// A task and one of its inputs, by their places.
+type Place = (usize, usize);
+
+/// An input of a task: its source operator, its partition, and the offset to begin at.
+type Start = (usize, TopicPartition, i64);
 
 /// Which task takes the records of a partition.
 #[derive(Default)]
 struct Routes {
-    topics: Vec<(String, Vec<Option<(usize, usize)>>)>,
+    topics: Vec<(String, Vec<Option<Place>>)>,
 }
 
 /// One stream thread.
@@ -92,7 +98,8 @@ impl Routes {
                 routes.topics.push((task.topic.clone(), Vec::new()));
                 routes.topics.len() - 1
             });
-            let (Some((_, slots)), Ok(partition)) = (routes.topics.get_mut(known), usize::try_from(task.partition))
+            let (Some((_, slots)), Ok(partition)) =
+                (routes.topics.get_mut(known), usize::try_from(task.partition))
             else {
                 continue;
             };
@@ -123,11 +130,11 @@ impl<C: StreamClient> StreamThread<C> {
         layout: Arc<TaskLayout>,
         settings: WorkerSettings,
         mut around: Surroundings<C>,
-    ) -> Result<Self, (ClientError, Surroundings<C>)> {
+    ) -> Result<Self, Box<(ClientError, Surroundings<C>)>> {
         around.observer.state(ThreadState::Starting);
         let client = match Self::connect(&mut around, &layout, settings.exactly_once) {
             Ok(client) => client,
-            Err(error) => return Err((error, around)),
+            Err(error) => return Err(Box::new((error, around))),
         };
         let committed_at = around.clock.monotonic();
         Ok(StreamThread {
@@ -149,7 +156,11 @@ impl<C: StreamClient> StreamThread<C> {
         })
     }
 
-    fn connect(around: &mut Surroundings<C>, layout: &TaskLayout, exactly_once: bool) -> Result<C, ClientError> {
+    fn connect(
+        around: &mut Surroundings<C>,
+        layout: &TaskLayout,
+        exactly_once: bool,
+    ) -> Result<C, ClientError> {
         let mut client = (around.make_client)()?;
         if exactly_once {
             // Before anything is read: an open transaction of a predecessor hides offsets and changelog entries.
@@ -219,7 +230,11 @@ impl<C: StreamClient> StreamThread<C> {
         self.around.observer.polled();
         let took = self.around.clock.monotonic().saturating_sub(before);
         let processed = self.tasks.iter().any(Task::has_progressed);
-        if processed { self.times.process += took } else { self.times.poll += took }
+        if processed {
+            self.times.process += took
+        } else {
+            self.times.poll += took
+        }
         if let Some(failure) = failure {
             return Err(failure);
         }
@@ -333,7 +348,9 @@ impl<C: StreamClient> StreamThread<C> {
                 ClientErrorKind::Retry | ClientErrorKind::Abort => {
                     tracing::warn!(%error, "aborting the transaction and reading its input again");
                     match self.abort_and_rewind() {
-                        Err(TaskFailure::Client(error)) if error.kind != ClientErrorKind::Fatal => self.rejoin(&error),
+                        Err(TaskFailure::Client(error)) if error.kind != ClientErrorKind::Fatal => {
+                            self.rejoin(&error)
+                        }
                         other => other,
                     }
                 }
@@ -376,7 +393,10 @@ impl<C: StreamClient> StreamThread<C> {
         let task = self.tasks.remove(place);
         self.routes = Routes::of(&self.tasks);
         let partitions: Vec<_> = task.partitions().cloned().collect();
-        let starts = task.positions().zip(task.sources()).map(|(position, source)| (source, position.partition, position.next_offset));
+        let starts = task
+            .positions()
+            .zip(task.sources())
+            .map(|(position, source)| (source, position.partition, position.next_offset));
         let pending = Pending { starts: starts.collect(), slots: task.slots().collect() };
         drop(task);
         self.around.observer.closed(id, CloseReason::Corrupted);
@@ -421,7 +441,9 @@ impl<C: StreamClient> StreamThread<C> {
 
     fn recover_transaction(&mut self, failure: TaskFailure) -> Result<(), TaskFailure> {
         match failure {
-            TaskFailure::Client(error) if matches!(error.kind, ClientErrorKind::Retry | ClientErrorKind::Abort) => {
+            TaskFailure::Client(error)
+                if matches!(error.kind, ClientErrorKind::Retry | ClientErrorKind::Abort) =>
+            {
                 self.abort_and_rewind()
             }
             other => Err(other),
@@ -457,7 +479,8 @@ impl<C: StreamClient> StreamThread<C> {
             let starts: Vec<_> =
                 starts.map(|((_, source, partition), start)| (*source, partition.clone(), *start)).collect();
             let request = self.request(task);
-            let slots = request.iter().flat_map(|request| &request.changelogs).map(|_| self.new_slot()).collect();
+            let slots =
+                request.iter().flat_map(|request| &request.changelogs).map(|_| self.new_slot()).collect();
             self.pending.insert(task, Pending { starts, slots });
             self.around.observer.restoring(task);
             requests.extend(request);
@@ -493,7 +516,8 @@ impl<C: StreamClient> StreamThread<C> {
     fn request(&self, task: TaskId) -> Option<Request> {
         let subtopology = self.topology.subtopologies().get(task.subtopology)?;
         let application_id = &self.settings.application_id;
-        let changelog = |store: &riacho_topology::store::StoreSpec| format!("{application_id}-{}-changelog", store.name);
+        let changelog =
+            |store: &riacho_topology::store::StoreSpec| format!("{application_id}-{}-changelog", store.name);
         let changelogs = subtopology.stores.iter().map(changelog).collect();
         Some(Request { task, stores: subtopology.stores.clone(), changelogs })
     }
@@ -524,9 +548,14 @@ impl<C: StreamClient> StreamThread<C> {
         if !moved.is_empty() {
             self.client.seek(&moved)?;
         }
-        let changelogs =
-            request.changelogs.into_iter().zip(pending.slots).map(|(topic, slot)| Changelog { topic, slot }).collect();
-        let mut task = Task::new(id, instance, restored.state, starts, changelogs, self.settings.task.clone());
+        let changelogs = request
+            .changelogs
+            .into_iter()
+            .zip(pending.slots)
+            .map(|(topic, slot)| Changelog { topic, slot })
+            .collect();
+        let mut task =
+            Task::new(id, instance, restored.state, starts, changelogs, self.settings.task.clone());
         let now = self.now();
         task.open(&mut self.client, now)?;
         let partitions: Vec<_> = task.partitions().cloned().collect();
@@ -545,12 +574,13 @@ impl<C: StreamClient> StreamThread<C> {
     fn check_offsets(
         &mut self,
         task: TaskId,
-        starts: Vec<(usize, TopicPartition, i64)>,
+        starts: Vec<Start>,
         inputs: &[(TopicPartition, i64)],
-    ) -> Result<(Vec<(usize, TopicPartition, i64)>, Vec<Position>), TaskFailure> {
+    ) -> Result<(Vec<Start>, Vec<Position>), TaskFailure> {
         let mut checked = Vec::new();
         let mut moved = Vec::new();
-        let committed = self.client.committed(&starts.iter().map(|(_, tp, _)| tp.clone()).collect::<Vec<_>>())?;
+        let committed =
+            self.client.committed(&starts.iter().map(|(_, tp, _)| tp.clone()).collect::<Vec<_>>())?;
         for ((source, partition, start), committed) in starts.into_iter().zip(committed) {
             let known = inputs.iter().find(|(input, _)| *input == partition).map(|(_, offset)| *offset);
             let start = match (known, committed) {
@@ -642,9 +672,9 @@ impl<C: StreamClient> StreamThread<C> {
 fn task_report(task: &mut Task, now: Timestamp, statistics: bool) -> TaskReport {
     let work = task.take_work();
     let (open_windows, cached_bytes) = task.state_size();
-    let latency = work.first_timestamp.map(|first| {
-        Duration::from_millis(u64::try_from(now.millis_since(first)).unwrap_or(0))
-    });
+    let latency = work
+        .first_timestamp
+        .map(|first| Duration::from_millis(u64::try_from(now.millis_since(first)).unwrap_or(0)));
     TaskReport {
         task: task.id,
         counts: work.counts,

@@ -164,7 +164,10 @@ impl TopicWriter {
                 Some(RDKafkaErrorCode::QueueFull) => {}
                 Some(RDKafkaErrorCode::MessageSizeTooLarge) => return Err(refuse(describe(&failure, None))),
                 _ => {
-                    return Err(fatal(WRITE, format!("topic {}: {}", record.topic, describe(&failure, None))));
+                    return Err(fatal(
+                        WRITE,
+                        format!("topic {}: {}", record.topic, describe(&failure, None)),
+                    ));
                 }
             }
             if deadline.get_or_insert_with(|| Deadline::after(self.request_timeout)).is_over() {

@@ -9,7 +9,9 @@ use riacho_topology::{TaskId, TopicPartition};
 use super::metrics::{LatencySamples, Metrics};
 use super::store_metrics::{RocksDbStatistics, StoreMetrics};
 use super::task_metrics::{TaskClosed, TaskMetrics};
-use super::thread_metrics::{DropReason, RebalanceKind, ThreadMetrics, TimeSpent, TopicMetrics, TransactionOutcome};
+use super::thread_metrics::{
+    DropReason, RebalanceKind, ThreadMetrics, TimeSpent, TopicMetrics, TransactionOutcome,
+};
 use crate::lifecycle::{ThreadLifecycle, ThreadState};
 use crate::ports::{Clock, CloseReason, CommitOutcome, TaskReport, ThreadObserver, ThreadTimes};
 use crate::progress::Progress;
@@ -66,7 +68,7 @@ impl Observer {
     }
 
     fn see_task(&mut self, report: &TaskReport) {
-        for (_, skipped) in &report.skipped {
+        for skipped in report.skipped.values() {
             self.thread.dropped(DropReason::Invalid, *skipped);
         }
         for (kind, letters) in &report.dead_lettered {
@@ -139,7 +141,10 @@ impl ThreadObserver for Observer {
         self.restoring.remove(&task);
         let metrics = self.thread.task(task);
         let store = metrics.store("all");
-        self.tasks.insert(task, TaskEyes { metrics, store, open_windows: 0, cached_bytes: 0, partitions: Vec::new() });
+        self.tasks.insert(
+            task,
+            TaskEyes { metrics, store, open_windows: 0, cached_bytes: 0, partitions: Vec::new() },
+        );
         self.thread.restored(restored_records);
         self.thread.restore_ended(took);
         if let Some(reason) = wiped {
@@ -179,8 +184,19 @@ impl ThreadObserver for Observer {
         self.lifecycle.committed(self.clock.monotonic());
     }
 
-    fn committed(&mut self, outcome: CommitOutcome, took: Duration, tasks: &[TaskReport], times: ThreadTimes) {
-        self.thread.spent(TimeSpent { poll: times.poll, process: times.process, commit: times.commit, ..TimeSpent::default() });
+    fn committed(
+        &mut self,
+        outcome: CommitOutcome,
+        took: Duration,
+        tasks: &[TaskReport],
+        times: ThreadTimes,
+    ) {
+        self.thread.spent(TimeSpent {
+            poll: times.poll,
+            process: times.process,
+            commit: times.commit,
+            ..TimeSpent::default()
+        });
         let transaction = match outcome {
             CommitOutcome::Committed => TransactionOutcome::Committed,
             CommitOutcome::Aborted => TransactionOutcome::Aborted,
@@ -228,5 +244,7 @@ impl ThreadObserver for Observer {
 
 /// Open windows and cached bytes of all tasks.
 fn sizes(tasks: &BTreeMap<TaskId, TaskEyes>) -> (usize, usize) {
-    tasks.values().fold((0, 0), |(windows, bytes), eyes| (windows + eyes.open_windows, bytes + eyes.cached_bytes))
+    tasks
+        .values()
+        .fold((0, 0), |(windows, bytes), eyes| (windows + eyes.open_windows, bytes + eyes.cached_bytes))
 }

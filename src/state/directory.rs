@@ -174,7 +174,9 @@ impl StateDirectory {
         let failed = |error| StateError::io("list", &self.path, error);
         let entries = fs::read_dir(&self.path).map_err(failed)?;
         // Names that are not UTF-8 are not ours.
-        entries.map(|entry| Ok(entry.map_err(failed)?.file_name().into_string().unwrap_or_default())).collect()
+        entries
+            .map(|entry| Ok(entry.map_err(failed)?.file_name().into_string().unwrap_or_default()))
+            .collect()
     }
 
     fn finish_deletions(&self) -> Result<(), StateError> {
@@ -218,7 +220,8 @@ fn process_id(directory: &Path) -> Result<Uuid, StateError> {
     }
     let id = Uuid::new_v4();
     let metadata = ProcessMetadata { process_id: id.to_string(), version: PROCESS_FILE_VERSION };
-    let written = serde_json::to_vec(&metadata).map_err(io::Error::from).and_then(|bytes| replace(&path, &bytes));
+    let written =
+        serde_json::to_vec(&metadata).map_err(io::Error::from).and_then(|bytes| replace(&path, &bytes));
     written.map_err(|error| StateError::io("write", &path, error))?;
     Ok(id)
 }
@@ -239,7 +242,9 @@ fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
 
 fn remove(directory: &Path) -> Result<(), StateError> {
     match fs::remove_dir_all(directory) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(StateError::io("delete", directory, error)),
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            Err(StateError::io("delete", directory, error))
+        }
         _ => Ok(()),
     }
 }

@@ -56,7 +56,9 @@ pub enum StateError {
         path: PathBuf,
     },
     /// The application's id would not be a directory of its own below `state.dir`.
-    #[error("application.id '{0}' cannot name a directory: use the characters a-z A-Z 0-9 . _ -, and not only dots")]
+    #[error(
+        "application.id '{0}' cannot name a directory: use the characters a-z A-Z 0-9 . _ -, and not only dots"
+    )]
     BadApplicationId(String),
     /// The disk refuses. What was committed is still there or in the changelog.
     #[error("cannot {action} {path}: {source}. {advice}", path = path.display())]
@@ -113,13 +115,13 @@ impl From<StateError> for StoreError {
 
 /// What an operator can do, by what the system says.
 pub(super) mod advice {
-    pub(super) const NO_SPACE: &str =
-        "Free space on this disk or point state.dir at a larger one, and start again: committed state is not lost";
+    pub(super) const NO_SPACE: &str = "Free space on this disk or point state.dir at a larger one, and start again: committed state is not lost";
     pub(super) const NO_PERMISSION: &str =
         "Let the user that runs riacho read and write there, or point state.dir at a directory of its own";
     pub(super) const READ_ONLY: &str = "Mount the file system writable, or point state.dir elsewhere";
     const TOO_MANY_FILES: &str = "Raise the limit of open files (ulimit -n): a task needs up to 70";
-    const OTHER: &str = "Look for failures of the disk in the system's log; committed state is in the changelog too";
+    const OTHER: &str =
+        "Look for failures of the disk in the system's log; committed state is in the changelog too";
 
     pub(in super::super) fn of_text(message: &str) -> &'static str {
         let known = [
@@ -140,7 +142,8 @@ mod tests {
 
     #[test]
     fn a_full_disk_is_told_with_path_and_cure() {
-        let error = StateError::io("write", Path::new("/data/0_3"), io::Error::from(io::ErrorKind::StorageFull));
+        let error =
+            StateError::io("write", Path::new("/data/0_3"), io::Error::from(io::ErrorKind::StorageFull));
         let text = error.to_string();
         assert!(text.contains("/data/0_3") && text.contains("Free space"), "{text}");
         assert_eq!(error.wipe_reason(), None);

@@ -26,7 +26,8 @@ impl Manifest {
         let text = String::from_utf8_lossy(&bytes);
         let name = text.strip_suffix('\n').unwrap_or_default();
         let number = name.strip_prefix("MANIFEST-").and_then(|number| number.parse().ok());
-        let number = number.ok_or_else(|| StateError::corrupt(database, format!("CURRENT holds {text:?}")))?;
+        let number =
+            number.ok_or_else(|| StateError::corrupt(database, format!("CURRENT holds {text:?}")))?;
         Ok(Manifest { number, path: database.join(name) })
     }
 
@@ -61,7 +62,11 @@ pub(super) fn check(database: &Path) -> Result<ManifestLength, StateError> {
     if !current.try_exists().map_err(|error| StateError::io("read", &current, error))? {
         // RocksDB would start a new database and replay the old one's log into it.
         let new = logs.is_empty() && !tables;
-        return if new { Ok(ManifestLength::default()) } else { Err(StateError::corrupt(database, "CURRENT is missing")) };
+        return if new {
+            Ok(ManifestLength::default())
+        } else {
+            Err(StateError::corrupt(database, "CURRENT is missing"))
+        };
     }
     for log in &logs {
         let file = File::open(log).map_err(|error| StateError::io("open", log, error))?;
@@ -91,7 +96,9 @@ fn find_recycled(mut log: impl Read) -> io::Result<Option<u64>> {
         }
         let mut at = 0;
         // Checksum, length, type. A length of 0 with type 0 is where a block was filled up.
-        while let Some(&[_, _, _, _, low, high, kind]) = block.get(at..).and_then(<[u8]>::first_chunk::<HEADER_BYTES>) {
+        while let Some(&[_, _, _, _, low, high, kind]) =
+            block.get(at..).and_then(<[u8]>::first_chunk::<HEADER_BYTES>)
+        {
             if RECYCLED.contains(&kind) {
                 return Ok(Some(start + at as u64 + 6));
             }

@@ -48,14 +48,16 @@ impl TaskMeta {
         let count = read_varint(&mut rest)?;
         let mut changelogs = Vec::new();
         for _ in 0..count {
-            let store = u16::try_from(read_varint(&mut rest)?).map_err(|_| SerdeError::new("no store's index"))?;
+            let store =
+                u16::try_from(read_varint(&mut rest)?).map_err(|_| SerdeError::new("no store's index"))?;
             changelogs.push((StoreIndex(store), unzigzag(read_varint(&mut rest)?)));
         }
         Ok(TaskMeta { changelogs, commit: CommitRecord::decode(rest)? })
     }
 }
 
-const _: () = assert!(CommitRecord::VERSION == 1, "a new layout of the commit record is a new TaskMeta::VERSION");
+const _: () =
+    assert!(CommitRecord::VERSION == 1, "a new layout of the commit record is a new TaskMeta::VERSION");
 
 #[cfg(test)]
 mod tests {
@@ -67,14 +69,19 @@ mod tests {
     fn meta() -> impl Strategy<Value = TaskMeta> {
         let changelogs = prop::collection::vec((any::<u16>().prop_map(StoreIndex), any::<i64>()), 0..4);
         let inputs = prop::collection::vec(("[a-z]{1,9}", any::<i32>(), any::<i64>()), 0..4);
-        (changelogs, any::<i64>(), any::<u64>(), inputs).prop_map(|(changelogs, time, transaction, inputs)| TaskMeta {
-            changelogs,
-            commit: CommitRecord {
-                stream_time: Timestamp(time),
-                transaction,
-                inputs: inputs.into_iter().map(|(topic, p, next)| (TopicPartition::new(topic, p), next)).collect(),
+        (changelogs, any::<i64>(), any::<u64>(), inputs).prop_map(
+            |(changelogs, time, transaction, inputs)| TaskMeta {
+                changelogs,
+                commit: CommitRecord {
+                    stream_time: Timestamp(time),
+                    transaction,
+                    inputs: inputs
+                        .into_iter()
+                        .map(|(topic, p, next)| (TopicPartition::new(topic, p), next))
+                        .collect(),
+                },
             },
-        })
+        )
     }
 
     #[test]

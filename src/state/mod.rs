@@ -16,15 +16,15 @@ mod files;
 mod memory;
 mod meta;
 mod rocksdb;
-mod staging;
-mod stateless;
 #[cfg(test)]
 mod rocksdb_test;
+mod staging;
+mod stateless;
 mod trail;
 
 pub use directory::{StateDirectory, WipeReason};
 pub use error::StateError;
 pub use memory::MemoryBudget;
 pub use meta::TaskMeta;
-pub use stateless::Stateless;
 pub use rocksdb::{Memory, MemoryStatistics, RocksStores, StoreStatistics};
+pub use stateless::Stateless;

@@ -9,8 +9,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use ::rocksdb::properties::{self, PropName};
 use ::rocksdb::{
-    BlockBasedOptions, Cache, DB, DBCompressionType, DBRecoveryMode, ErrorKind, FlushOptions, LogLevel, LruCacheOptions, Options,
-    ReadOptions, WriteBatch, WriteBufferManager, WriteOptions,
+    BlockBasedOptions, Cache, DB, DBCompressionType, DBRecoveryMode, ErrorKind, FlushOptions, LogLevel,
+    LruCacheOptions, Options, ReadOptions, WriteBatch, WriteBufferManager, WriteOptions,
 };
 use riacho_topology::store::layout;
 use riacho_topology::store::{StoreKind, StoreSpec, TaskStores, Visit};
@@ -80,7 +80,8 @@ impl Memory {
         // is written next, however little that frees, or stalls its writer for ever while the memory is held by
         // databases that only flush when they are written. So it only counts; `relieve` keeps the limit.
         let (backstop, allow_stall) = (budget.write_buffers_bytes() * 2, false);
-        let write_buffers = WriteBufferManager::new_write_buffer_manager_with_cache(backstop, allow_stall, cache.clone());
+        let write_buffers =
+            WriteBufferManager::new_write_buffer_manager_with_cache(backstop, allow_stall, cache.clone());
         let background_jobs = i32::from(background_jobs.max(1));
         Memory { budget, cache, write_buffers, background_jobs, open: Arc::default() }
     }
@@ -94,7 +95,9 @@ impl Memory {
             return;
         }
         let open = self.open();
-        let active = |db: &DB| db.property_int_value(properties::CUR_SIZE_ACTIVE_MEM_TABLE).ok().flatten().unwrap_or(0);
+        let active = |db: &DB| {
+            db.property_int_value(properties::CUR_SIZE_ACTIVE_MEM_TABLE).ok().flatten().unwrap_or(0)
+        };
         let sizes: Vec<u64> = open.iter().map(|db| active(db)).collect();
         let Some((_, largest)) = sizes.iter().zip(open.iter()).max_by_key(|(size, _)| **size) else { return };
         let pressing = used > limit + limit / 4;
@@ -456,10 +459,13 @@ impl RocksStores {
         for slot in 0..trail::MARKS {
             if let Some(bytes) = self.read_reserved(&[TRAIL, slot as u8])? {
                 let mark = Mark::decode(&bytes);
-                marks.push(mark.ok_or_else(|| StateError::corrupt(&self.path, "the trail of commits is garbled"))?);
+                marks.push(
+                    mark.ok_or_else(|| StateError::corrupt(&self.path, "the trail of commits is garbled"))?,
+                );
             }
         }
-        self.last_commit = trail::verify(&marks, found).map_err(|what| StateError::corrupt(&self.path, what))?;
+        self.last_commit =
+            trail::verify(&marks, found).map_err(|what| StateError::corrupt(&self.path, what))?;
         let meta = self.read_reserved(META)?.map(|bytes| TaskMeta::decode(&bytes)).transpose();
         self.meta = meta.map_err(|error| match error {
             BadMeta::UnknownVersion(version) => {
@@ -575,7 +581,10 @@ impl TaskStores for RocksStores {
 
 impl std::fmt::Debug for RocksStores {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("RocksStores").field("path", &self.path).field("meta", &self.meta).finish_non_exhaustive()
+        f.debug_struct("RocksStores")
+            .field("path", &self.path)
+            .field("meta", &self.meta)
+            .finish_non_exhaustive()
     }
 }
 
@@ -610,7 +619,9 @@ fn failure(path: &Path, action: &'static str, error: ::rocksdb::Error) -> StateE
     match error.kind() {
         ErrorKind::IOError if locked => StateError::Locked { path: path.to_owned() },
         // A file that RocksDB counts on is gone.
-        ErrorKind::IOError if message.contains("No such file or directory") => StateError::corrupt(path, message),
+        ErrorKind::IOError if message.contains("No such file or directory") => {
+            StateError::corrupt(path, message)
+        }
         ErrorKind::Corruption | ErrorKind::InvalidArgument => StateError::corrupt(path, message),
         _ => StateError::Io {
             action,

@@ -91,7 +91,13 @@ impl TaskStores for InTempDir {
         self.stores.get(store, key, value)
     }
 
-    fn scan(&mut self, s: StoreIndex, from: &[u8], to: Option<&[u8]>, visit: &mut Visit<'_>) -> Result<(), StoreError> {
+    fn scan(
+        &mut self,
+        s: StoreIndex,
+        from: &[u8],
+        to: Option<&[u8]>,
+        visit: &mut Visit<'_>,
+    ) -> Result<(), StoreError> {
         self.stores.scan(s, from, to, visit)
     }
 
@@ -193,9 +199,8 @@ fn a_restore_cut_short_goes_on_where_its_offsets_say() {
     let mut after = open(&crashed).unwrap();
     let reached = after.meta().map_or(0, |meta| meta.commit.transaction);
     assert!((1..200).contains(&reached), "some of the loads were flushed, not all: {reached}");
-    let expected: Entries = (100..(reached + 1) * 100)
-        .map(|n| ((A, entry(n).0.to_vec()), entry(n).1.to_vec()))
-        .collect();
+    let expected: Entries =
+        (100..(reached + 1) * 100).map(|n| ((A, entry(n).0.to_vec()), entry(n).1.to_vec())).collect();
     assert_eq!(all_entries(&mut after).unwrap(), expected);
 }
 
@@ -243,7 +248,14 @@ fn windows_before_a_start_are_purged_and_no_others() {
     assert_eq!(left.keys().filter(|(store, _)| *store == B).collect::<Vec<_>>(), [&(B, key)]);
     assert_eq!(left.len(), 4);
     assert!(!stores.purge_windows_before(B, Timestamp(120_000)).unwrap());
-    assert_eq!(stores.staged_bytes(), { stores.abort(); stores.staged_bytes() }, "nothing was staged");
+    assert_eq!(
+        stores.staged_bytes(),
+        {
+            stores.abort();
+            stores.staged_bytes()
+        },
+        "nothing was staged"
+    );
 }
 
 #[test]
@@ -492,7 +504,10 @@ fn damage_all_files(seed: u64, tries: u64) -> (u64, u64) {
                 found += 1;
             }
             Ok(entries) => {
-                assert!(entries == history.after(reached), "{place}: wrong state at commit {reached} of {commits}");
+                assert!(
+                    entries == history.after(reached),
+                    "{place}: wrong state at commit {reached} of {commits}"
+                );
                 lost += u64::from(reached < commits);
             }
         }

@@ -58,7 +58,9 @@ impl Staging {
                 continue;
             }
             let value_start = last.start + last.key_length;
-            let value = last.value_length.map(|length| bytes.get(value_start..value_start + length).unwrap_or_default());
+            let value = last
+                .value_length
+                .map(|length| bytes.get(value_start..value_start + length).unwrap_or_default());
             write(key(last), value);
         }
         self.clear();

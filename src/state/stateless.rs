@@ -15,7 +15,13 @@ impl TaskStores for Stateless {
         Ok(false)
     }
 
-    fn scan(&mut self, _: StoreIndex, _: &[u8], _: Option<&[u8]>, _: &mut Visit<'_>) -> Result<(), StoreError> {
+    fn scan(
+        &mut self,
+        _: StoreIndex,
+        _: &[u8],
+        _: Option<&[u8]>,
+        _: &mut Visit<'_>,
+    ) -> Result<(), StoreError> {
         Ok(())
     }
 

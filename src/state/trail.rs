@@ -33,7 +33,9 @@ impl Mark {
 
     pub(super) fn encode(&self) -> [u8; 24] {
         let mut bytes = [0; 24];
-        for (eight, number) in bytes.chunks_exact_mut(8).zip([self.commit, self.manifest.number, self.manifest.bytes]) {
+        for (eight, number) in
+            bytes.chunks_exact_mut(8).zip([self.commit, self.manifest.number, self.manifest.bytes])
+        {
             eight.copy_from_slice(&number.to_be_bytes());
         }
         bytes
@@ -43,7 +45,8 @@ impl Mark {
         let (commit, rest) = bytes.split_first_chunk()?;
         let (number, rest) = rest.split_first_chunk()?;
         let length = rest.try_into().ok()?;
-        let manifest = ManifestLength { number: u64::from_be_bytes(*number), bytes: u64::from_be_bytes(length) };
+        let manifest =
+            ManifestLength { number: u64::from_be_bytes(*number), bytes: u64::from_be_bytes(length) };
         Some(Mark { commit: u64::from_be_bytes(*commit), manifest })
     }
 }
@@ -74,7 +77,9 @@ mod tests {
     const MANIFEST: ManifestLength = ManifestLength { number: 5, bytes: 300 };
 
     fn trail(last: u64) -> Vec<Mark> {
-        (last.saturating_sub(MARKS - 1).max(1)..=last).map(|commit| Mark { commit, manifest: MANIFEST }).collect()
+        (last.saturating_sub(MARKS - 1).max(1)..=last)
+            .map(|commit| Mark { commit, manifest: MANIFEST })
+            .collect()
     }
 
     #[test]

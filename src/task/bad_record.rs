@@ -10,7 +10,7 @@ use crate::state::StateError;
 
 /// Why a task cannot go on.
 #[derive(Debug, thiserror::Error)]
-pub enum TaskFailure {
+pub(crate) enum TaskFailure {
     /// A bad record, and the policy of its kind is to stop.
     #[error(
         "task {task} stopped at a bad record in {topic}-{partition} at offset {offset}: {kind}: {message}. Set \
@@ -31,7 +31,9 @@ pub enum TaskFailure {
         offset: i64,
     },
     /// A result that cannot be written, and the policy is to stop.
-    #[error("task {task} has a result that cannot be written: {message}. Set production.exception.handler to dlq or continue to go on")]
+    #[error(
+        "task {task} has a result that cannot be written: {message}. Set production.exception.handler to dlq or continue to go on"
+    )]
     BadOutput {
         /// The task.
         task: TaskId,
@@ -157,7 +159,12 @@ impl Policies {
         Ok(())
     }
 
-    fn dead_letter(&self, bad: &Bad, raw: &RawRecord<'_>, sender: &mut dyn RecordSender) -> Result<(), ClientError> {
+    fn dead_letter(
+        &self,
+        bad: &Bad,
+        raw: &RawRecord<'_>,
+        sender: &mut dyn RecordSender,
+    ) -> Result<(), ClientError> {
         let mut headers = raw.headers.clone();
         headers.push(header::EXCEPTION, Some(bad.kind.as_str().into()));
         headers.push(header::MESSAGE, Some(bad.message.clone().into_bytes()));
@@ -175,7 +182,8 @@ impl Policies {
         match sender.send(letter, None) {
             Err(error) if error.kind == ClientErrorKind::Refused => {
                 let mut headers = headers.clone();
-                headers.push(header::TRUNCATED, Some(raw.value.map_or(0, <[u8]>::len).to_string().into_bytes()));
+                headers
+                    .push(header::TRUNCATED, Some(raw.value.map_or(0, <[u8]>::len).to_string().into_bytes()));
                 let value = raw.value.map(|value| value.get(..TRUNCATED_BYTES).unwrap_or(value));
                 let key = raw.key.map(|key| key.get(..TRUNCATED_BYTES / 2).unwrap_or(key));
                 sender.send(Outgoing { key, value, headers: &headers, ..letter }, None)
@@ -193,7 +201,9 @@ impl Policies {
         seen: &mut BadRecords,
     ) -> Result<(), TaskFailure> {
         match self.of(output.kind) {
-            BadRecordPolicy::Fail => return Err(TaskFailure::BadOutput { task, message: output.message.clone() }),
+            BadRecordPolicy::Fail => {
+                return Err(TaskFailure::BadOutput { task, message: output.message.clone() });
+            }
             BadRecordPolicy::Continue => *seen.skipped.entry(output.kind).or_default() += 1,
             BadRecordPolicy::DeadLetter => {
                 let mut headers = Headers::EMPTY;

@@ -96,7 +96,8 @@ pub(crate) fn choose(inputs: &mut [Input], now: Timestamp, max_idle_ms: i64) -> 
     if wait {
         return None;
     }
-    let head = |(place, input): (usize, &Input)| input.waiting.front().map(|record| (record.event_time, place));
+    let head =
+        |(place, input): (usize, &Input)| input.waiting.front().map(|record| (record.event_time, place));
     inputs.iter().enumerate().filter_map(head).min().map(|(_, place)| place)
 }
 

@@ -4,9 +4,9 @@ mod bad_record;
 mod collector;
 mod input;
 
+use riacho_topology::TopicPartition;
 use riacho_topology::store::layout::{COMMIT_KEY, CommitRecord};
 use riacho_topology::{Context, Counts, Instance, RawRecord, StoreIndex, TaskFrame, TaskId, Timestamp};
-use riacho_topology::TopicPartition;
 
 pub(crate) use bad_record::{BadRecords, Policies, TaskFailure};
 pub(crate) use collector::Changelog;
@@ -65,7 +65,10 @@ impl Task {
         frame.stream_time = committed_stream_time(&*state);
         frame.timestamp_ahead_max_ms = settings.timestamp_ahead_max_ms;
         frame.late_topic = settings.late_topic.as_deref().map(Into::into);
-        let inputs = starts.into_iter().map(|(source, partition, start)| Input::new(partition, source, start)).collect();
+        let inputs = starts
+            .into_iter()
+            .map(|(source, partition, start)| Input::new(partition, source, start))
+            .collect();
         let work = Work::default();
         Task { id, instance, frame, state, inputs, changelogs, settings, work, progressed: false }
     }
@@ -86,8 +89,13 @@ impl Task {
             sent: 0,
             failure: None,
         };
-        let mut ctx =
-            Context { frame: &mut self.frame, stores: &mut *self.state, collector: &mut collector, source, now };
+        let mut ctx = Context {
+            frame: &mut self.frame,
+            stores: &mut *self.state,
+            collector: &mut collector,
+            source,
+            now,
+        };
         let result = act(&mut self.instance, &mut ctx);
         self.work.sent += collector.sent;
         match collector.failure {
@@ -124,13 +132,18 @@ impl Task {
             return self.process(input, raw, sender, now);
         }
         let Some(place) = self.inputs.get_mut(input) else { return Ok(()) };
-        let event_time = self.instance.event_time(place.source, &raw, now, &self.frame).unwrap_or(Timestamp::MIN);
+        let event_time =
+            self.instance.event_time(place.source, &raw, now, &self.frame).unwrap_or(Timestamp::MIN);
         place.waiting.push_back(Waiting::new(record, event_time));
         Ok(())
     }
 
     /// Processes waiting records as far as their order is certain. Returns whether any was processed.
-    pub(crate) fn drain(&mut self, sender: &mut dyn RecordSender, now: Timestamp) -> Result<bool, TaskFailure> {
+    pub(crate) fn drain(
+        &mut self,
+        sender: &mut dyn RecordSender,
+        now: Timestamp,
+    ) -> Result<bool, TaskFailure> {
         let mut processed = false;
         while let Some(input) = choose(&mut self.inputs, now, self.settings.max_task_idle_ms) {
             let Some(place) = self.inputs.get_mut(input) else { break };
@@ -154,7 +167,8 @@ impl Task {
         self.work.records += 1;
         self.work.bytes += (raw.key.map_or(0, <[u8]>::len) + raw.value.map_or(0, <[u8]>::len)) as u64;
         self.work.first_timestamp.get_or_insert(raw.timestamp);
-        let result = self.with(sender, now, Some(raw), |instance, ctx| instance.process(source, &raw, ctx))?;
+        let result =
+            self.with(sender, now, Some(raw), |instance, ctx| instance.process(source, &raw, ctx))?;
         if let Err(error) = result {
             self.bad_record(error, &raw, sender)?;
         }
@@ -188,7 +202,8 @@ impl Task {
         let mut value = Vec::new();
         self.next_commit().encode(&mut value);
         for store in 0..self.changelogs.len() {
-            let append = |ctx: &mut Context<'_>| ctx.collector.append(store_index(store), &COMMIT_KEY, Some(&value));
+            let append =
+                |ctx: &mut Context<'_>| ctx.collector.append(store_index(store), &COMMIT_KEY, Some(&value));
             let appended = self.with(sender, now, None, |_, ctx| Ok(append(ctx)?))?;
             appended.map_err(|error| TaskFailure::from_process(self.id, error))?;
         }
@@ -215,7 +230,10 @@ impl Task {
 
     /// The transaction is committed: state, changelog offsets, input offsets and stream time go to disk in one
     /// batch. A crash before this line is made good by the changelog.
-    pub(crate) fn committed(&mut self, mut appended: impl FnMut(ChangelogSlot) -> Option<i64>) -> Result<(), StateError> {
+    pub(crate) fn committed(
+        &mut self,
+        mut appended: impl FnMut(ChangelogSlot) -> Option<i64>,
+    ) -> Result<(), StateError> {
         for input in &mut self.inputs {
             input.committed = input.next_offset;
         }
@@ -237,7 +255,11 @@ impl Task {
 
     /// The transaction is aborted: everything that is not committed is forgotten, the inputs go back to where the
     /// last commit left them.
-    pub(crate) fn aborted(&mut self, sender: &mut dyn RecordSender, now: Timestamp) -> Result<(), TaskFailure> {
+    pub(crate) fn aborted(
+        &mut self,
+        sender: &mut dyn RecordSender,
+        now: Timestamp,
+    ) -> Result<(), TaskFailure> {
         self.instance.aborted();
         self.state.abort();
         for input in &mut self.inputs {

@@ -111,7 +111,11 @@ fn wrong_arrows(files: &[SourceFile], table: &[(&str, &[&str])], always: &[&str]
         for name in &file.names {
             let [root, target, ..] = name.as_slice() else { continue };
             let own = target == file.top();
-            if root == "crate" && modules.contains(target.as_str()) && !own && !always.contains(&target.as_str()) {
+            if root == "crate"
+                && modules.contains(target.as_str())
+                && !own
+                && !always.contains(&target.as_str())
+            {
                 if !allowed.contains(&target.as_str()) {
                     wrong.push(format!("{} names {}", file.path, name.join("::")));
                 }
@@ -167,9 +171,16 @@ fn topology_is_pure() {
     const NO_IO: &[&str] = &["tokio", "rdkafka", "rocksdb", "hyper", "prometheus", "tracing", "riacho"];
     let manifest = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/topology/Cargo.toml"));
     let manifest = manifest.expect("the package has a manifest");
-    let dependencies: Vec<&str> =
-        manifest.lines().filter_map(|line| line.split_once(['=', '.', ' '])).map(|(name, _)| name.trim()).collect();
-    assert_eq!(NO_IO.iter().find(|name| dependencies.contains(name)), None, "a dependency of riacho-topology");
+    let dependencies: Vec<&str> = manifest
+        .lines()
+        .filter_map(|line| line.split_once(['=', '.', ' ']))
+        .map(|(name, _)| name.trim())
+        .collect();
+    assert_eq!(
+        NO_IO.iter().find(|name| dependencies.contains(name)),
+        None,
+        "a dependency of riacho-topology"
+    );
     let io = |name: &&Vec<String>| {
         matches!(name.as_slice(), [std, module, ..]
             if std == "std" && ["fs", "net", "process", "thread", "env", "io"].contains(&module.as_str()))
@@ -228,7 +239,8 @@ fn concrete_stores_are_named_where_everything_is_put_together() {
 
 #[test]
 fn no_file_has_two_subjects() {
-    let long = |file: SourceFile| (file.lines > LINES_MAX).then(|| format!("{}: {} lines", file.path, file.lines));
+    let long =
+        |file: SourceFile| (file.lines > LINES_MAX).then(|| format!("{}: {} lines", file.path, file.lines));
     nothing(&everything().into_iter().filter_map(long).collect::<Vec<_>>());
 }
 

@@ -1,6 +1,6 @@
 //! What does not change with the guarantee, the state directory and the eyes on the application.
 
-use riacho::{Error, StreamsBuilder, Consumed, Produced, Utf8, BigEndian, Grouped, Materialized};
+use riacho::{BigEndian, Consumed, Error, Grouped, Materialized, Produced, StreamsBuilder, Utf8};
 
 use super::{count, in_and_out};
 use crate::support::{App, Isolation, Kafka, LIMIT, Received, TestRecord, await_until, get, metric, unique};
@@ -20,7 +20,9 @@ fn at_least_once_counts_exactly_once_where_nothing_fails() {
     let client = Kafka::shared().client();
     let (from, to) = in_and_out(client, "at-least-once", 3);
     let app = App::on(client, "at-least-once").with("processing.guarantee", "at_least_once");
-    let records = |count: usize| -> Vec<_> { (0..count).map(|n| TestRecord::new(format!("k{}", n % 11), "")).collect() };
+    let records = |count: usize| -> Vec<_> {
+        (0..count).map(|n| TestRecord::new(format!("k{}", n % 11), "")).collect()
+    };
     for round in 1..=2 {
         client.produce(&from, &records(1100));
         let running = app.start(count(&from, &to));
@@ -84,7 +86,9 @@ fn metrics_and_readiness_are_served() {
     assert!(metric(&page, "kstreams_transactions_total", "committed").is_some_and(|count| count >= 1.0));
     assert_eq!(metric(&page, "kstreams_eos_violations_total", "").unwrap_or(0.0), 0.0);
     let application = format!("application_id=\"{}\"", app.id);
-    assert!(page.lines().filter(|line| line.starts_with("kstreams_")).all(|line| line.contains(&application)));
+    assert!(
+        page.lines().filter(|line| line.starts_with("kstreams_")).all(|line| line.contains(&application))
+    );
     assert_eq!(get(&address, "/health").map(|(status, _)| status), Some(200));
     let described = get(&address, "/topology").map(|(_, body)| body).unwrap_or_default();
     assert!(described.contains("Sub-topology: 0") && described.contains("(topics: ["), "{described}");

@@ -13,8 +13,11 @@ fn rebalances(running: &Running) -> f64 {
 fn a_static_member_that_restarts_takes_nothing_from_the_other() {
     let client = Kafka::shared().client();
     let (from, to) = in_and_out(client, "static", 4);
-    let with_eyes = App::on(client, "static").with("riacho.http.address", "127.0.0.1:0").with("session.timeout.ms", "30000");
-    let (one, two) = (with_eyes.sibling().with("group.instance.id", "one"), with_eyes.with("group.instance.id", "two"));
+    let with_eyes = App::on(client, "static")
+        .with("riacho.http.address", "127.0.0.1:0")
+        .with("session.timeout.ms", "30000");
+    let (one, two) =
+        (with_eyes.sibling().with("group.instance.id", "one"), with_eyes.with("group.instance.id", "two"));
     let stays = one.start(count(&from, &to));
     let goes = two.start(count(&from, &to));
     await_until(LIMIT, "they share the tasks", || (stays.progress().tasks, goes.progress().tasks) == (2, 2));

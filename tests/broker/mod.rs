@@ -5,7 +5,10 @@ mod members;
 mod records;
 mod topics;
 
-use riacho::{BigEndian, Bytes, Consumed, Grouped, KStream, Materialized, Nullable, Produced, StreamsBuilder, Topology, Utf8};
+use riacho::{
+    BigEndian, Bytes, Consumed, Grouped, KStream, Materialized, Nullable, Produced, StreamsBuilder, Topology,
+    Utf8,
+};
 
 use crate::support::{Client, unique};
 

@@ -6,7 +6,7 @@ use riacho::kafka::{ClientSettings, NewRecord, TopicWriter};
 use riacho::{Bytes, Grouped, Materialized, Nullable, Produced, StreamsBuilder, Utf8};
 
 use super::{copy, count, in_and_out, raw};
-use crate::support::{App, Client, Isolation, Kafka, Received, TestRecord, await_until, LIMIT, unique};
+use crate::support::{App, Client, Isolation, Kafka, LIMIT, Received, TestRecord, await_until, unique};
 
 fn text(bytes: Option<&Vec<u8>>) -> String {
     bytes.map_or_else(|| "null".to_owned(), |bytes| String::from_utf8_lossy(bytes).into_owned())
@@ -70,8 +70,11 @@ fn timestamps_and_headers_survive_a_repartition_and_the_sink() {
     let records: Vec<_> = (0..30)
         .map(|number: i64| {
             let record = TestRecord::new(format!("key {}", number % 7), format!("value {number}"));
-            let record = record.at(86_400_000 * number).on((number % 3) as i32);
-            record.with_header("trace", format!("{number}")).with_header("trace", vec![0, 255]).with_header("", "")
+            let record = record.at(86_400_000 * (number + 1)).on((number % 3) as i32);
+            record
+                .with_header("trace", format!("{number}"))
+                .with_header("trace", vec![0, 255])
+                .with_header("", "")
         })
         .collect();
     client.produce(&from, &records);
@@ -143,29 +146,43 @@ fn keys_land_where_java_puts_them() {
     client.create_topic(&to, 12);
     client.create_topic(&seventh, 7);
     let placed = placed_by_java();
-    assert!(placed.len() >= 5000 && placed.iter().filter(|key| key.hash < 0).count() > 1000, "negative hashes too");
+    assert!(
+        placed.len() >= 5000 && placed.iter().filter(|key| key.hash < 0).count() > 1000,
+        "negative hashes too"
+    );
 
     // A generator's way.
-    let mut writer = TopicWriter::new(&ClientSettings::new(client.bootstrap(), "keys")).expect("settings are sound");
+    let mut writer =
+        TopicWriter::new(&ClientSettings::new(client.bootstrap(), "keys")).expect("settings are sound");
     for Placed { key, .. } in &placed {
-        let record =
-            NewRecord { topic: &seventh, partition: None, key: Some(key), value: None, timestamp: None, headers: None };
+        let record = NewRecord {
+            topic: &seventh,
+            partition: None,
+            key: Some(key),
+            value: None,
+            timestamp: None,
+            headers: None,
+        };
         writer.write(record).expect("the record is taken");
     }
     writer.flush().expect("the broker acknowledges");
     // A sink's way.
-    let records = placed.iter().map(|key| TestRecord { key: Some(key.key.clone()), ..TestRecord::default() }.on(0));
+    let records =
+        placed.iter().map(|key| TestRecord { key: Some(key.key.clone()), ..TestRecord::default() }.on(0));
     client.produce(&from, &records.collect::<Vec<_>>());
     let app = App::on(client, "keys");
     let running = app.start(copy(&from, &to));
     running.await_processed(&from);
     running.stop();
 
-    for (topic, partition_of) in [(&to, (|key| key.of_12) as fn(&Placed) -> i32), (&seventh, |key| key.of_7)] {
+    for (topic, partition_of) in [(&to, (|key| key.of_12) as fn(&Placed) -> i32), (&seventh, |key| key.of_7)]
+    {
         let found = client.read_all(topic, Isolation::ReadCommitted);
         assert_eq!(found.len(), placed.len());
-        let at: BTreeMap<&[u8], i32> =
-            found.iter().map(|record| (record.key.as_deref().unwrap_or_default(), record.partition)).collect();
+        let at: BTreeMap<&[u8], i32> = found
+            .iter()
+            .map(|record| (record.key.as_deref().unwrap_or_default(), record.partition))
+            .collect();
         for key in &placed {
             assert_eq!(at.get(key.key.as_slice()), Some(&partition_of(key)), "{:02x?} in {topic}", key.key);
         }

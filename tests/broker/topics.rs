@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use riacho::{BigEndian, Consumed, Grouped, Materialized, Produced, StreamsBuilder, TimeWindowed, TimeWindows, Utf8};
+use riacho::{
+    BigEndian, Consumed, Grouped, Materialized, Produced, StreamsBuilder, TimeWindowed, TimeWindows, Utf8,
+};
 
 use super::{copy, count, in_and_out};
 use crate::support::{App, Isolation, Kafka, LIMIT, TestRecord, await_until};
@@ -11,7 +13,8 @@ use crate::support::{App, Isolation, Kafka, LIMIT, TestRecord, await_until};
 fn internal_topics_have_the_names_partitions_and_settings_of_kafka_streams() {
     let client = Kafka::shared().client();
     let (from, to) = in_and_out(client, "internal", 5);
-    let windows = TimeWindows::of_size_and_grace(Duration::from_secs(60), Duration::from_secs(10)).expect("a minute");
+    let windows =
+        TimeWindows::of_size_and_grace(Duration::from_secs(60), Duration::from_secs(10)).expect("a minute");
     let builder = StreamsBuilder::new();
     let by_value = builder
         .stream(from.as_str(), Consumed::<String, String>::with(Utf8, Utf8))
@@ -26,7 +29,8 @@ fn internal_topics_have_the_names_partitions_and_settings_of_kafka_streams() {
     let running = app.start(builder.build().expect("one repartition topic, two stores"));
 
     let repartition = format!("{}-by-value-repartition", app.id);
-    let (all_time, per_minute) = (format!("{}-all-time-changelog", app.id), format!("{}-per-minute-changelog", app.id));
+    let (all_time, per_minute) =
+        (format!("{}-all-time-changelog", app.id), format!("{}-per-minute-changelog", app.id));
     for (topic, settings) in [
         (
             &repartition,
@@ -63,7 +67,11 @@ fn committed_offsets_advance_while_the_application_runs() {
         await_until(LIMIT, "the group's offsets show it", || {
             client.committed(&app.id, &from) == [(0, round), (1, round)]
         });
-        assert_eq!(client.read_all(&to, Isolation::ReadCommitted).len() as i64, 2 * round, "with its outputs");
+        assert_eq!(
+            client.read_all(&to, Isolation::ReadCommitted).len() as i64,
+            2 * round,
+            "with its outputs"
+        );
     }
     running.stop();
 }
@@ -81,7 +89,11 @@ fn an_empty_commit_interval_opens_no_transaction() {
     let changelog = format!("{}-counts-changelog", idle_app.id);
     let ends = || [&to, &changelog].map(|topic| client.end_offsets(topic));
     // Its last marker may still be under way.
-    assert_eq!(client.read_all(&changelog, Isolation::ReadCommitted).len(), 2, "the count and the commit record");
+    assert_eq!(
+        client.read_all(&changelog, Isolation::ReadCommitted).len(),
+        2,
+        "the count and the commit record"
+    );
     assert_eq!(client.read_all(&to, Isolation::ReadCommitted).len(), 1);
     let (before, commits) = (ends(), idle.progress().commits);
 

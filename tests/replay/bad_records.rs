@@ -2,8 +2,8 @@
 
 use serde_json::{Value, json};
 
-use super::recording::{compare, input};
 use super::Transactions;
+use super::recording::{compare, input};
 use crate::support::{Isolation, Kafka, Received, TestRecord};
 
 fn header<'r>(record: &'r Received, name: &str) -> &'r str {
@@ -55,17 +55,22 @@ fn a_key_that_contradicts_the_setting_is_caught() {
     let outcome = run.run("unkeyed");
     let sent = input("unkeyed");
     let vendor = |record: &TestRecord| {
-        let value: Value = serde_json::from_slice(record.value.as_deref().unwrap_or_default()).expect("it is JSON");
+        let value: Value =
+            serde_json::from_slice(record.value.as_deref().unwrap_or_default()).expect("it is JSON");
         value["id_vendedor"].as_str().map(str::to_owned)
     };
-    let right = sent.iter().filter(|record| record.key.is_some() && record.key == vendor(record).map(String::into_bytes));
+    let right = sent
+        .iter()
+        .filter(|record| record.key.is_some() && record.key == vendor(record).map(String::into_bytes));
     let right = right.count();
     assert_eq!(outcome.dead.len(), sent.len() - right);
-    let message =
-        |letter: &Received| header(letter, "__streams.errors.message").contains("transactions.input.keyed.by.vendor");
+    let message = |letter: &Received| {
+        header(letter, "__streams.errors.message").contains("transactions.input.keyed.by.vendor")
+    };
     let of_another_vendor = outcome.dead.iter().filter(|letter| letter.key.is_some());
     assert!(of_another_vendor.clone().count() > 0 && of_another_vendor.clone().all(message));
-    let counted: u64 = outcome.windows().iter().filter_map(|window| window["numero_transacoes"].as_u64()).sum();
+    let counted: u64 =
+        outcome.windows().iter().filter_map(|window| window["numero_transacoes"].as_u64()).sum();
     assert_eq!(counted, right as u64, "no record is added to the wrong task");
 }
 
@@ -91,7 +96,15 @@ fn with_the_policy_fail_the_application_stops_at_the_record_and_commits_what_is_
     let progress = running.stop();
     assert_eq!((progress.skipped, progress.dead_letters), (1, 0));
     let outcome = client.read_all(&again.output, Isolation::ReadCommitted);
-    let aggregates = super::Outcome { aggregated: outcome, late: vec![], dead: vec![], records: 0, late_counted: 0, dead_counted: 0 };
-    let counted: u64 = aggregates.windows().iter().filter_map(|window| window["numero_transacoes"].as_u64()).sum();
+    let aggregates = super::Outcome {
+        aggregated: outcome,
+        late: vec![],
+        dead: vec![],
+        records: 0,
+        late_counted: 0,
+        dead_counted: 0,
+    };
+    let counted: u64 =
+        aggregates.windows().iter().filter_map(|window| window["numero_transacoes"].as_u64()).sum();
     assert_eq!(counted, 6);
 }

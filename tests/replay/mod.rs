@@ -95,7 +95,11 @@ impl Transactions {
 fn parsed(record: &Received) -> Value {
     let value = record.value.as_deref().expect("an aggregate is not null");
     let parsed: Value = serde_json::from_slice(value).expect("an aggregate is JSON");
-    assert_eq!(parsed["id_vendedor"].as_str().map(str::as_bytes), record.key.as_deref(), "the key is the vendor");
+    assert_eq!(
+        parsed["id_vendedor"].as_str().map(str::as_bytes),
+        record.key.as_deref(),
+        "the key is the vendor"
+    );
     parsed
 }
 
@@ -120,7 +124,8 @@ impl Outcome {
     /// Late records as they were sent, and the windows they came too late for.
     fn late(&self) -> Vec<Value> {
         let late = self.late.iter().map(|record| {
-            let value: Value = serde_json::from_slice(record.value.as_deref().unwrap_or(b"null")).expect("as sent");
+            let value: Value =
+                serde_json::from_slice(record.value.as_deref().unwrap_or(b"null")).expect("as sent");
             json!({
                 "key": String::from_utf8_lossy(record.key.as_deref().unwrap_or_default()),
                 "value": value,

@@ -21,7 +21,9 @@ pub(super) fn input(name: &str) -> Vec<TestRecord> {
 fn record(line: &str) -> TestRecord {
     let line: Value = serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"));
     TestRecord {
-        partition: line["partition"].as_i64().map(|partition| i32::try_from(partition).expect("a partition is small")),
+        partition: line["partition"]
+            .as_i64()
+            .map(|partition| i32::try_from(partition).expect("a partition is small")),
         key: bytes(&line["key"]),
         value: bytes(&line["value"]),
         timestamp: line["timestamp"].as_i64(),
@@ -41,7 +43,13 @@ fn bytes(value: &Value) -> Option<Vec<u8>> {
         Value::Object(object) if object.contains_key("repeat") => {
             let times = object["times"].as_u64().expect("times is a number");
             let text = object["repeat"].as_str().expect("repeat is text").repeat(times as usize);
-            Some([object["before"].as_str(), Some(&text), object["after"].as_str()].into_iter().flatten().collect::<String>().into_bytes())
+            Some(
+                [value["before"].as_str(), Some(&text), value["after"].as_str()]
+                    .into_iter()
+                    .flatten()
+                    .collect::<String>()
+                    .into_bytes(),
+            )
         }
         other => Some(other.to_string().into_bytes()),
     }

@@ -14,7 +14,11 @@ fn recorded(name: &str) -> Transactions {
 fn tumbling_windows_take_what_is_out_of_order_and_tell_what_is_late() {
     let outcome = recorded("tumbling").run("tumbling");
     outcome.compare("tumbling");
-    assert_eq!(outcome.late_counted, outcome.late.len() as u64, "what is counted as late is in the late topic");
+    assert_eq!(
+        outcome.late_counted,
+        outcome.late.len() as u64,
+        "what is counted as late is in the late topic"
+    );
     assert!(outcome.dead.is_empty());
 }
 
@@ -37,14 +41,16 @@ fn on_close_a_window_is_written_once_and_not_before() {
     let closed: Vec<&Value> = closed.filter(|window| window["final"] == true).collect();
     assert_eq!(windows.iter().collect::<Vec<_>>(), closed);
     // Windows close in the order of their ends.
-    let ends: Vec<_> = outcome.aggregated.iter().map(|record| parsed(record)["janela_fim"].as_i64()).collect();
+    let ends: Vec<_> =
+        outcome.aggregated.iter().map(|record| parsed(record)["janela_fim"].as_i64()).collect();
     assert!(ends.is_sorted(), "{ends:?}");
 }
 
 #[test]
 fn on_update_alone_no_window_is_called_closed() {
     let outcome = recorded("update").with("transactions.emit.strategy", "update").run("tumbling");
-    let mut on_update: Value = serde_json::from_str(include_str!("tumbling.expected.json")).expect("it is JSON");
+    let mut on_update: Value =
+        serde_json::from_str(include_str!("tumbling.expected.json")).expect("it is JSON");
     let expected = on_update["windows"].as_array_mut().expect("windows are listed");
     expected.iter_mut().for_each(|window| window["final"] = Value::Bool(false));
     assert_eq!(&outcome.windows(), expected);
@@ -54,7 +60,8 @@ fn on_update_alone_no_window_is_called_closed() {
 fn input_with_other_keys_gives_the_same_totals() {
     let client = Kafka::shared().client();
     // Without lateness, since the order in which records of several partitions are repartitioned is anybody's.
-    let patient = |name: &str| Transactions::on(client, name, 3).with("transactions.window.grace.ms", "86400000");
+    let patient =
+        |name: &str| Transactions::on(client, name, 3).with("transactions.window.grace.ms", "86400000");
     let unkeyed = patient("unkeyed").with("transactions.input.keyed.by.vendor", "false");
     let outcome = unkeyed.run("unkeyed");
     outcome.compare("unkeyed");

@@ -81,7 +81,8 @@ impl App {
 
     /// Runs `topology` in this process and returns when it is `RUNNING`.
     pub(crate) fn start(&self, topology: Topology) -> Running {
-        let running = self.try_start(topology).unwrap_or_else(|error| panic!("{} cannot start: {error}", self.id));
+        let running =
+            self.try_start(topology).unwrap_or_else(|error| panic!("{} cannot start: {error}", self.id));
         assert!(running.streams.wait_until_running(LIMIT), "{}: {:?}", self.id, running.streams.failure());
         running
     }
@@ -175,7 +176,9 @@ impl Process {
     }
 
     pub(crate) fn await_ready(&mut self) {
-        self.await_that("it is ready", |process| process.get("/ready").is_some_and(|(status, _)| status == 200));
+        self.await_that("it is ready", |process| {
+            process.get("/ready").is_some_and(|(status, _)| status == 200)
+        });
     }
 
     /// As [`await_until`], failing at once with the log's end when the process has ended.

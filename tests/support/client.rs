@@ -103,7 +103,8 @@ impl Client {
         let runtime =
             tokio::runtime::Builder::new_current_thread().build().expect("a bare runtime needs nothing");
         let resource = ResourceSpecifier::Topic(name);
-        let answer = runtime.block_on(admin.describe_configs([&resource], &options)).expect("the cluster answers");
+        let answer =
+            runtime.block_on(admin.describe_configs([&resource], &options)).expect("the cluster answers");
         let topic = answer.into_iter().next().expect("one topic was asked for");
         let topic = topic.unwrap_or_else(|error| panic!("{name} cannot be described: {error}"));
         topic.entries.into_iter().filter_map(|entry| Some((entry.name, entry.value?))).collect()

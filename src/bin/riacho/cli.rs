@@ -4,25 +4,27 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand, ValueEnum};
 
-use crate::{Failure, completions, config_verbs, demo, generate, replay, reset, run, topics, topology_verbs, verify};
+use crate::{
+    Failure, completions, config_verbs, demo, generate, replay, reset, run, topics, topology_verbs, verify,
+};
 
 const EXAMPLES: &str = "\
 Examples:
-  riacho demo                                                      Kafka, generator and processor on this machine
-  riacho topics create transactions -b localhost:9092              the topics that the application needs
-  riacho generate transactions -b localhost:9092 --rate 10000      something to read
+  riacho demo
+  riacho topics create transactions -b localhost:9092
+  riacho generate transactions -b localhost:9092 --rate 10000
   riacho run transactions -b localhost:9092 --set state.dir=/var/lib/riacho
-  riacho verify transactions -b localhost:9092                     is every window right?
+  riacho verify transactions -b localhost:9092
 
-Settings come from --set and --bootstrap-server, then from RIACHO_... variables (RIACHO_COMMIT_INTERVAL_MS is
-commit.interval.ms; RIACHO_SASL_PASSWORD_FILE names a file with the secret), then from --config FILE, then defaults.
-`riacho config show` prints all of them with where they come from.
+Settings come from --set and --bootstrap-server, then from RIACHO_... variables, then from --config, \
+then defaults. RIACHO_COMMIT_INTERVAL_MS is commit.interval.ms; RIACHO_SASL_PASSWORD_FILE names a file \
+with the secret. `riacho config show` prints all of them with where they come from.
 
 Exit codes: 0 done, 1 failed, 2 wrong use, 130 and 143 ended by a second Ctrl-C or SIGTERM.";
 
 /// Kafka Streams for Rust: ready applications and the tools around them.
 #[derive(Parser)]
-#[command(name = "riacho", version, after_help = EXAMPLES, arg_required_else_help = true, max_term_width = 110)]
+#[command(name = "riacho", version, after_help = EXAMPLES, arg_required_else_help = true)]
 pub(crate) struct Cli {
     #[command(subcommand)]
     command: Command,
@@ -119,7 +121,9 @@ mod tests {
 
     #[test]
     fn wrong_use_is_refused() {
-        for line in ["run", "run other", "reset transactions --to-latest --to-earliest", "replay x.jsonl", "verify"] {
+        for line in
+            ["run", "run other", "reset transactions --to-latest --to-earliest", "replay x.jsonl", "verify"]
+        {
             let words = std::iter::once("riacho").chain(line.split(' '));
             assert!(Cli::try_parse_from(words).is_err(), "{line}");
         }

@@ -12,9 +12,11 @@ use crate::settings::Settings;
 
 const SHOW_EXAMPLES: &str = "\
 Examples:
-  riacho config show --config app.properties                     all settings, as a file that can be read again
-  riacho config show --changed -b localhost:9092                 only those that are not defaults
-  riacho config show --explain                                   with what each does";
+  riacho config show --config app.properties
+  riacho config show --changed -b localhost:9092
+  riacho config show --explain -b localhost:9092
+
+What is printed can be read again with --config.";
 const CHECK_EXAMPLES: &str = "\
 Examples:
   riacho config check --config app.properties && riacho run transactions --config app.properties";
@@ -87,7 +89,8 @@ fn check(args: &CheckArgs) -> Result<ExitCode, Failure> {
     client_settings(&loaded.config).check()?;
     warn(&loaded.config);
     let given = loaded.config.entries().iter().filter(|entry| {
-        entry.value.is_some() && !matches!(entry.source, Source::Default | Source::Derived | Source::Application)
+        entry.value.is_some()
+            && !matches!(entry.source, Source::Default | Source::Derived | Source::Application)
     });
     let given = given.count();
     let application = loaded.config.application_id();

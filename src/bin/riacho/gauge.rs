@@ -28,7 +28,8 @@ impl Gauge {
         };
         let style = ProgressStyle::with_template(template).expect("the templates above are well-formed");
         // Without a terminal the bar does not show.
-        let bar = of.map_or_else(ProgressBar::new_spinner, ProgressBar::new).with_style(style).with_prefix(what);
+        let bar =
+            of.map_or_else(ProgressBar::new_spinner, ProgressBar::new).with_style(style).with_prefix(what);
         let on_terminal = std::io::stderr().is_terminal();
         Gauge { bar, what, of, on_terminal, clock: SystemClock::new(), said: Duration::ZERO }
     }
@@ -53,11 +54,6 @@ impl Gauge {
     /// A remark beside the bar.
     pub(crate) fn remark(&self, remark: String) {
         self.bar.set_message(remark);
-    }
-
-    /// Whether there is somebody to look at a bar.
-    pub(crate) fn is_seen(&self) -> bool {
-        self.on_terminal
     }
 }
 

@@ -26,7 +26,8 @@ Examples:
   riacho generate transactions -b localhost:9092 --rate 10000
   riacho generate transactions -b localhost:9092 --count 5000000 --vendors 100000 --skew 1.1
   riacho generate transactions -b localhost:9092 --count 1000000 --seed 7 --simulated 1000 --start 2026-01-01T00:00:00Z
-                                                     the same records every time, 1000 per second of event time";
+
+With --simulated, --start and --seed the records are the same every time.";
 
 #[derive(clap::Args)]
 #[command(after_help = EXAMPLES)]
@@ -109,7 +110,8 @@ fn currency(code: &str) -> Result<Currency, String> {
 
 /// A point in time as a person writes it.
 fn moment(text: &str) -> Result<Timestamp, String> {
-    let parsed = text.parse().or_else(|_| DateTime::parse_from_rfc3339(text).map(|time| time.timestamp_millis()));
+    let parsed =
+        text.parse().or_else(|_| DateTime::parse_from_rfc3339(text).map(|time| time.timestamp_millis()));
     match parsed {
         Ok(millis) if millis >= 0 => Ok(Timestamp(millis)),
         _ => Err("write it like 2026-01-01T00:00:00Z, or as milliseconds since 1970".to_owned()),
@@ -150,13 +152,14 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, Failure> {
 
     let App::Transactions = args.app;
     let signals = Signals::listen()?;
-    let Loaded { config, app } = args.settings.load_for_tool()?;
+    let loaded = args.settings.load_for_tool()?;
+    let Loaded { config, app } = &loaded;
     let clock = SystemClock::new();
     let mut generator = args.generator(clock.now())?;
-    let settings = client_settings(&config);
     let topic = args.topic.as_ref().unwrap_or(&app.input_topic);
-    let partitions = topics::ensure(&KafkaAdmin::new(&settings)?, topic, args.partitions, &config)?;
-    let mut writer = TopicWriter::new(&settings)?;
+    let partitions =
+        topics::ensure(&KafkaAdmin::new(&loaded.for_questions())?, topic, args.partitions, config)?;
+    let mut writer = TopicWriter::new(&client_settings(config))?;
 
     let mut gauge = Gauge::new("generating", args.count);
     let mut value = Vec::with_capacity(512);
@@ -174,8 +177,9 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, Failure> {
         }
         let now = clock.now();
         while generator.drawn() < until {
-            let partition = (args.partitioner == Partitioner::RoundRobin)
-                .then(|| i32::try_from(generator.drawn() % u64::from(partitions.unsigned_abs())).unwrap_or(0));
+            let partition = (args.partitioner == Partitioner::RoundRobin).then(|| {
+                i32::try_from(generator.drawn() % u64::from(partitions.unsigned_abs())).unwrap_or(0)
+            });
             let transaction = generator.next(now);
             value.clear();
             transaction.write_json(&mut value);

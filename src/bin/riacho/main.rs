@@ -6,8 +6,10 @@ mod config_verbs;
 mod demo;
 mod gauge;
 mod generate;
+mod goal;
 mod process;
 mod replay;
+mod report;
 mod reset;
 mod run;
 mod settings;
@@ -72,7 +74,10 @@ mod tests {
     #[test]
     fn a_failure_is_told_with_its_source_once() {
         let source = || io::Error::new(ErrorKind::NotFound, "no such file");
-        assert_eq!(told(&Layer { text: "cannot read a.json", source: source() }), "cannot read a.json: no such file");
+        assert_eq!(
+            told(&Layer { text: "cannot read a.json", source: source() }),
+            "cannot read a.json: no such file"
+        );
         assert_eq!(told(&Layer { text: "a.json: no such file", source: source() }), "a.json: no such file");
     }
 }

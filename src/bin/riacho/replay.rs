@@ -15,15 +15,15 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use crate::gauge::Gauge;
-use crate::settings::{Loaded, Settings};
+use crate::settings::Settings;
 use crate::signals::Signals;
 use crate::{Failure, topics};
 
 const EXAMPLES: &str = "\
-Every line is one of
-  {\"id_transacao\":...,\"id_vendedor\":\"v1\",\"hora_transacao\":1767225600000,...}     a transaction; its key is id_vendedor
+Every line is a transaction, whose key is its id_vendedor, or a record with any of these fields:
+  {\"id_transacao\":...,\"id_vendedor\":\"v1\",\"hora_transacao\":1767225600000,...}
   {\"key\":\"v1\",\"value\":{...},\"timestamp\":1767225600000,\"partition\":3,\"headers\":{\"a\":\"b\"}}
-where a value that is a text is written as it is, and any other as JSON; null is null; only value must be there.
+Of a record only the value must be there. A text is written as it is, anything else as JSON; null is null.
 
 Examples:
   riacho replay sales.jsonl --topic financial_transactions -b localhost:9092
@@ -192,11 +192,10 @@ impl Pace {
 pub(crate) fn run(args: &Args) -> Result<ExitCode, Failure> {
     const INTERRUPTED: u8 = 130;
     let signals = Signals::listen()?;
-    let Loaded { config, .. } = args.settings.load_for_tool()?;
+    let loaded = args.settings.load_for_tool()?;
     let (file, bytes) = open(&args.file)?;
-    let settings = client_settings(&config);
-    topics::ensure(&KafkaAdmin::new(&settings)?, &args.topic, args.partitions, &config)?;
-    let mut writer = TopicWriter::new(&settings)?;
+    topics::ensure(&KafkaAdmin::new(&loaded.for_questions())?, &args.topic, args.partitions, &loaded.config)?;
+    let mut writer = TopicWriter::new(&client_settings(&loaded.config))?;
     let clock = SystemClock::new();
     let mut gauge = Gauge::new("bytes replayed", bytes);
     let mut pace = Pace { speed: args.speed, first: None };
@@ -269,7 +268,8 @@ mod tests {
 
     #[test]
     fn a_record_is_told_with_all_it_has() {
-        let text = r#"{"key":"k","value":{"a":1.10},"timestamp":7,"partition":3,"headers":{"h":"x","n":null}}"#;
+        let text =
+            r#"{"key":"k","value":{"a":1.10},"timestamp":7,"partition":3,"headers":{"h":"x","n":null}}"#;
         let line = Line::parse(text).unwrap();
         let mut headers = Headers::default();
         headers.push("h", Some(b"x".to_vec()));
@@ -295,7 +295,8 @@ mod tests {
 
     #[test]
     fn a_line_that_is_neither_is_refused() {
-        for text in ["", "[]", "{}", "nonsense", r#"{"id_vendedor":"v"}"#, r#"{"value":1,"headers":{"a":1}}"#] {
+        for text in ["", "[]", "{}", "nonsense", r#"{"id_vendedor":"v"}"#, r#"{"value":1,"headers":{"a":1}}"#]
+        {
             assert!(Line::parse(text).is_err(), "{text}");
         }
     }
@@ -305,7 +306,10 @@ mod tests {
         let mut pace = Pace { speed: Speed::Times(10.0), first: None };
         let due = [100, 1100, 50, 2100].map(|time| pace.due(Timestamp(time)).as_millis());
         assert_eq!(due, [0, 100, 0, 200]);
-        assert_eq!((speed("10x"), speed("0.5"), speed("max")), (Ok(Speed::Times(10.0)), Ok(Speed::Times(0.5)), Ok(Speed::Max)));
+        assert_eq!(
+            (speed("10x"), speed("0.5"), speed("max")),
+            (Ok(Speed::Times(10.0)), Ok(Speed::Times(0.5)), Ok(Speed::Max))
+        );
         assert!(speed("0x").is_err() && speed("fast").is_err() && speed("NaNx").is_err());
     }
 }

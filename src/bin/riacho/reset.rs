@@ -7,7 +7,7 @@ use std::time::Duration;
 use riacho::kafka::{KafkaAdmin, KafkaChangelogReader};
 use riacho::ports::{ChangelogReader as _, Position};
 use riacho::state::{StateDirectory, WipeReason};
-use riacho::{TaskId, TopicPartition, client_settings};
+use riacho::{TaskId, TopicPartition};
 
 use crate::Failure;
 use crate::cli::App;
@@ -20,8 +20,9 @@ Examples:
   riacho reset transactions -b localhost:9092 --to-earliest --yes
   riacho reset transactions -b localhost:9092 --to-latest --yes --set state.dir=/var/lib/riacho
 
-Every instance must be stopped first. The state on other machines is not reached from here: run it there too. Input,
-output and dead-letter topics stay as they are: delete the output topic too if the old results are not wanted.";
+Every instance must be stopped first. The state on other machines is not reached from here: run it \
+there too. Input, output and dead-letter topics stay as they are: delete the output topic too if the \
+old results are not wanted.";
 
 #[derive(clap::Args)]
 #[command(after_help = EXAMPLES)]
@@ -57,7 +58,7 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, Failure> {
     let App::Transactions = args.app;
     let loaded = args.settings.load_for_tool()?;
     let application = loaded.config.application_id();
-    let settings = client_settings(&loaded.config);
+    let settings = loaded.for_questions();
     let admin = KafkaAdmin::new(&settings)?;
     refuse_members(&admin, application)?;
     let reader = KafkaChangelogReader::new(&settings)?;
@@ -86,7 +87,8 @@ fn refuse_members(admin: &KafkaAdmin, application: &str) -> Result<(), Failure> 
     if members.is_empty() {
         return Ok(());
     }
-    let names: Vec<_> = members.iter().map(|member| format!("{} at {}", member.client_id, member.host)).collect();
+    let names: Vec<_> =
+        members.iter().map(|member| format!("{} at {}", member.client_id, member.host)).collect();
     Err(format!(
         "the group {application} has {} members ({}): stop every instance; one that was killed leaves the group after \
          session.timeout.ms",
@@ -96,7 +98,12 @@ fn refuse_members(admin: &KafkaAdmin, application: &str) -> Result<(), Failure> 
     .into())
 }
 
-fn plan(loaded: &Loaded, admin: &KafkaAdmin, mut reader: KafkaChangelogReader, latest: bool) -> Result<Plan, Failure> {
+fn plan(
+    loaded: &Loaded,
+    admin: &KafkaAdmin,
+    mut reader: KafkaChangelogReader,
+    latest: bool,
+) -> Result<Plan, Failure> {
     let Loaded { config, app } = loaded;
     let application = config.application_id();
     let names = admin.topics()?.into_iter().map(|(name, _)| name);
@@ -126,7 +133,10 @@ fn tell(plan: &Plan, application: &str, latest: bool) -> Result<(), Failure> {
     match plan.positions.first() {
         Some(first) => {
             let (count, topic) = (plan.positions.len(), &first.partition.topic);
-            writeln!(out, "positions  of the group {application}: the {place} of {topic}, {count} partitions")?;
+            writeln!(
+                out,
+                "positions  of the group {application}: the {place} of {topic}, {count} partitions"
+            )?;
         }
         None => writeln!(out, "positions  stay: the input topic does not exist")?,
     }

@@ -1,8 +1,11 @@
 //! Where the settings of a verb come from: flags, environment, file, defaults.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
+use riacho::client_settings;
 use riacho::config::{Config, ConfigErrors, RawConfig};
+use riacho::kafka::ClientSettings;
 use riacho::observe::log::{self, LogSettings};
 
 use crate::Failure;
@@ -26,6 +29,13 @@ pub(crate) struct Settings {
 pub(crate) struct Loaded {
     pub(crate) config: Config,
     pub(crate) app: TransactionsConfig,
+}
+
+impl Loaded {
+    /// For short questions, whose asker would rather know soon that there is no answer.
+    pub(crate) fn for_questions(&self) -> ClientSettings {
+        ClientSettings { request_timeout: Duration::from_secs(10), ..client_settings(&self.config) }
+    }
 }
 
 impl Settings {

@@ -5,10 +5,10 @@ use std::io::Write as _;
 use std::process::ExitCode;
 
 use clap::Subcommand;
+use riacho::OwnTopics;
 use riacho::config::Config;
 use riacho::kafka::KafkaAdmin;
 use riacho::ports::{ClientError, NewTopic};
-use riacho::{OwnTopics, client_settings};
 
 use crate::Failure;
 use crate::cli::App;
@@ -72,7 +72,12 @@ pub(crate) fn run(verb: &Verb) -> Result<ExitCode, Failure> {
 ///
 /// # Errors
 /// When the cluster refuses or does not answer.
-pub(crate) fn ensure(admin: &KafkaAdmin, name: &str, partitions: i32, config: &Config) -> Result<i32, ClientError> {
+pub(crate) fn ensure(
+    admin: &KafkaAdmin,
+    name: &str,
+    partitions: i32,
+    config: &Config,
+) -> Result<i32, ClientError> {
     if let Some(partitions) = admin.partitions_of(name)? {
         return Ok(partitions);
     }
@@ -127,7 +132,7 @@ fn create(args: &CreateArgs) -> Result<ExitCode, Failure> {
         settings.set("replication.factor", factor);
     }
     let loaded = settings.load_for_tool()?;
-    let admin = KafkaAdmin::new(&client_settings(&loaded.config))?;
+    let admin = KafkaAdmin::new(&loaded.for_questions())?;
     let needed = needed(&loaded, &admin, args.partitions)?;
     let mut out = std::io::stdout().lock();
     let (mut missing, mut wrong) = (Vec::new(), false);
@@ -166,7 +171,7 @@ fn settings_of(topic: &NewTopic) -> String {
 fn check(args: &CheckArgs) -> Result<ExitCode, Failure> {
     let App::Transactions = args.app;
     let loaded = args.settings.load_for_tool()?;
-    let admin = KafkaAdmin::new(&client_settings(&loaded.config))?;
+    let admin = KafkaAdmin::new(&loaded.for_questions())?;
     let mut out = std::io::stdout().lock();
     let mut sound = true;
     for Needed { role, topic, found, is_own } in needed(&loaded, &admin, PARTITIONS)? {
@@ -195,9 +200,11 @@ fn check(args: &CheckArgs) -> Result<ExitCode, Failure> {
     }
     drop(out);
     if !sound {
-        return Err("topics are missing or wrong: `riacho topics create` makes those that are missing; settings are \
+        return Err(
+            "topics are missing or wrong: `riacho topics create` makes those that are missing; settings are \
                     changed with kafka-configs, and internal topics are made anew by `riacho reset`"
-            .into());
+                .into(),
+        );
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -230,7 +237,10 @@ fn is_kept_long_enough(found: &str, wanted: &str) -> bool {
 /// Every record of such a topic counts, and compaction keeps only the last one of a key.
 fn compaction(found: &BTreeMap<String, String>) -> Vec<String> {
     let policy = found.get("cleanup.policy").filter(|policy| policy.contains("compact"));
-    policy.map(|policy| format!("cleanup.policy is {policy}, and records would be lost: needs delete")).into_iter().collect()
+    policy
+        .map(|policy| format!("cleanup.policy is {policy}, and records would be lost: needs delete"))
+        .into_iter()
+        .collect()
 }
 
 #[cfg(test)]
@@ -244,12 +254,22 @@ mod tests {
     #[test]
     fn a_changelog_must_be_kept_and_cleaned_as_riacho_would_make_it() {
         let config = pairs(&[("cleanup.policy", "compact,delete"), ("retention.ms", "1000")]);
-        let topic = NewTopic { name: "a-s-changelog".to_owned(), partitions: 1, replication_factor: 1, config };
+        let topic =
+            NewTopic { name: "a-s-changelog".to_owned(), partitions: 1, replication_factor: 1, config };
         let faults = |found: &[(&str, &str)]| own_faults(&topic, &pairs(found).into_iter().collect());
-        assert_eq!(faults(&[("cleanup.policy", "delete,compact"), ("retention.ms", "-1")]), Vec::<String>::new());
-        assert_eq!(faults(&[("cleanup.policy", "compact,delete"), ("retention.ms", "1001")]), Vec::<String>::new());
+        assert_eq!(
+            faults(&[("cleanup.policy", "delete,compact"), ("retention.ms", "-1")]),
+            Vec::<String>::new()
+        );
+        assert_eq!(
+            faults(&[("cleanup.policy", "compact,delete"), ("retention.ms", "1001")]),
+            Vec::<String>::new()
+        );
         assert_eq!(faults(&[("retention.ms", "999")]), ["retention.ms is 999, needs 1000"]);
-        assert_eq!(faults(&[("cleanup.policy", "delete")]), ["cleanup.policy is delete, needs compact,delete"]);
+        assert_eq!(
+            faults(&[("cleanup.policy", "delete")]),
+            ["cleanup.policy is delete, needs compact,delete"]
+        );
         assert!(!is_kept_long_enough("86400000", "-1"));
     }
 

@@ -12,9 +12,11 @@ use crate::transactions::topology::topology;
 
 const EXAMPLES: &str = "\
 Examples:
-  riacho topology describe transactions                       paste into https://zz85.github.io/kafka-streams-viz
+  riacho topology describe transactions
   riacho topology describe transactions --format dot | dot -Tsvg > topology.svg
-  riacho topology describe transactions --set transactions.input.keyed.by.vendor=false";
+  riacho topology describe transactions --set transactions.input.keyed.by.vendor=false
+
+The text is Kafka Streams' own: https://zz85.github.io/kafka-streams-viz draws it.";
 
 #[derive(Subcommand)]
 pub(crate) enum Verb {

@@ -23,11 +23,14 @@ use crate::transactions::transaction::Transaction;
 const EXAMPLES: &str = "\
 Examples:
   riacho verify transactions -b localhost:9092
-  riacho verify transactions -b localhost:9092 --open compare           the windows that are still open too
+  riacho verify transactions -b localhost:9092 --open compare
   riacho verify transactions --config app.properties --report json
 
-It counts what the application has committed of its input, so give it the application's own settings. The application
-must be stopped, or have nothing to do for the moment. Exit code 0: all is right; 1: something is wrong.";
+It counts what the application has committed of its input, so give it the application's own settings. \
+The application must be stopped, or have nothing to do for the moment. Exit code 0: all is right; \
+1: something is wrong.";
+
+const STOPPED: &str = "stopped before everything was compared";
 
 #[derive(clap::Args)]
 #[command(after_help = EXAMPLES)]
@@ -127,24 +130,26 @@ struct Verifier<'a> {
     admin: KafkaAdmin,
     bounds: KafkaChangelogReader,
     now: Timestamp,
+    signals: Signals,
 }
 
 impl<'a> Verifier<'a> {
     fn new(loaded: &'a Loaded) -> Result<Self, Failure> {
-        let settings = client_settings(&loaded.config);
+        let settings = loaded.for_questions();
         Ok(Verifier {
             loaded,
             admin: KafkaAdmin::new(&settings)?,
             bounds: KafkaChangelogReader::new(&settings)?,
-            settings,
+            settings: client_settings(&loaded.config),
             now: SystemClock::new().now(),
+            signals: Signals::listen()?,
         })
     }
 
     /// Finds a moment at which input and output belong together: what is committed and what is written stand still.
     fn sources(&mut self, wait_max: Duration) -> Result<Vec<Source>, Failure> {
         const STILL: Duration = Duration::from_millis(1500);
-        let (signals, clock) = (Signals::listen()?, SystemClock::new());
+        let clock = SystemClock::new();
         let mut before = None;
         loop {
             let now = self.cut()?;
@@ -159,8 +164,8 @@ impl<'a> Verifier<'a> {
                 );
             }
             before = Some(now);
-            if signals.wait(STILL) {
-                return Err("stopped before there was anything to compare".into());
+            if self.signals.wait(STILL) {
+                return Err(STOPPED.into());
             }
         }
     }
@@ -193,19 +198,28 @@ impl<'a> Verifier<'a> {
         let bounds = self.bounds.bounds(&partitions)?;
         let committed = self.admin.group_offsets(self.loaded.config.application_id(), &partitions)?;
         let ranges = partitions.into_iter().zip(bounds).zip(committed);
-        Ok(ranges.map(|((partition, (from, _)), to)| Range { partition, from, to: to.unwrap_or(from) }).collect())
+        Ok(ranges
+            .map(|((partition, (from, _)), to)| Range { partition, from, to: to.unwrap_or(from) })
+            .collect())
     }
 
     fn written(&mut self, partitions: Vec<TopicPartition>) -> Result<Vec<Range>, ClientError> {
         let bounds = self.bounds.bounds(&partitions)?;
-        Ok(partitions.into_iter().zip(bounds).map(|(partition, (from, to))| Range { partition, from, to }).collect())
+        Ok(partitions
+            .into_iter()
+            .zip(bounds)
+            .map(|(partition, (from, to))| Range { partition, from, to })
+            .collect())
     }
 
     fn sources_of(&self, cut: Cut) -> Result<Vec<Source>, Failure> {
         let app = &self.loaded.app;
         if cut.input.iter().all(|range| range.to <= range.from) {
             let (group, topic) = (self.loaded.config.application_id(), &app.input_topic);
-            return Err(format!("the group {group} has committed nothing of {topic}: is the application.id right?").into());
+            return Err(format!(
+                "the group {group} has committed nothing of {topic}: is the application.id right?"
+            )
+            .into());
         }
         let missing: i64 = cut.input.iter().map(|range| range.from).sum();
         if missing > 0 {
@@ -218,7 +232,11 @@ impl<'a> Verifier<'a> {
         // Records are deleted from a repartition topic once they were read: it proves something only when all are there.
         let is_complete = !cut.repartition.is_empty() && cut.repartition.iter().all(|range| range.from == 0);
         if is_complete {
-            sources.push(Source { input: cut.repartition, output: cut.output.clone(), is_repartitioned: true });
+            sources.push(Source {
+                input: cut.repartition,
+                output: cut.output.clone(),
+                is_repartitioned: true,
+            });
         }
         sources.push(Source { input: cut.input, output: cut.output, is_repartitioned: false });
         Ok(sources)
@@ -242,11 +260,16 @@ impl<'a> Verifier<'a> {
         let mut damaged = None;
         // Both are read side by side, so that what belongs together is held for a short time only.
         while !(input.is_done() && output.is_done()) {
+            if self.signals.requested() {
+                return Err(STOPPED.into());
+            }
             if input.share() <= output.share() {
                 input.poll(&mut |_, record| {
                     if source.is_repartitioned {
                         match State::<Transaction>::new().deserialize(record.value) {
-                            Ok(transaction) => oracle.repartitioned(record.partition, record.offset, &transaction),
+                            Ok(transaction) => {
+                                oracle.repartitioned(record.partition, record.offset, &transaction)
+                            }
                             Err(error) => damaged = Some(error),
                         }
                     } else {
@@ -306,7 +329,8 @@ impl Stretch {
 
     fn open(settings: &ClientSettings, ranges: &[Range]) -> Result<Stretch, ClientError> {
         let left: Vec<Range> = ranges.iter().filter(|range| range.from < range.to).cloned().collect();
-        let start = StartAt::Offsets(left.iter().map(|range| (range.partition.clone(), range.from)).collect());
+        let start =
+            StartAt::Offsets(left.iter().map(|range| (range.partition.clone(), range.from)).collect());
         let reader = TopicReader::open(settings, &[], &start, Isolation::ReadCommitted)?;
         let records = left.iter().map(|range| (range.to - range.from).unsigned_abs()).sum();
         Ok(Stretch { reader, left, records, done: 0, silent: 0 })

@@ -7,6 +7,7 @@ use compact_str::CompactString;
 use riacho::{Serde as _, Window};
 use rustc_hash::FxHashMap;
 
+use super::source::CLOSING;
 use crate::transactions::aggregate::{Aggregated, AggregatedSerde};
 use crate::transactions::money::Cents;
 
@@ -76,6 +77,9 @@ impl Board {
         let Ok(written) = AggregatedSerde.deserialize(value) else { return };
         let mut held = self.held();
         held.outputs += 1;
+        if written.vendor.starts_with(CLOSING) {
+            return;
+        }
         let start = written.window.start.as_millis();
         if written.closed {
             held.closed.insert(start);
@@ -85,7 +89,8 @@ impl Board {
             return;
         }
         let Aggregated { vendor, window, count, total, mean, currencies, .. } = written;
-        let current = held.windows.entry(start).or_insert_with(|| Current { window, vendors: FxHashMap::default() });
+        let current =
+            held.windows.entry(start).or_insert_with(|| Current { window, vendors: FxHashMap::default() });
         let row = Row { vendor: vendor.clone(), count, total, mean, currencies: currencies.len() };
         current.vendors.insert(vendor, row);
         if held.windows.len() > WINDOWS_MAX {
@@ -111,5 +116,55 @@ impl Board {
         standing.vendors = all.len();
         standing.top = all.into_iter().take(rows).cloned().collect();
         standing
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use riacho::{Timestamp, Written};
+
+    use super::*;
+
+    fn written(vendor: &str, start: i64, total: i64, closed: bool) -> Vec<u8> {
+        let aggregated = Aggregated {
+            vendor: vendor.into(),
+            window: Window { start: Timestamp(start), end: Timestamp(start + 5_000) },
+            closed,
+            count: 1,
+            total: Cents(total),
+            min: Cents(total),
+            max: Cents(total),
+            mean: Cents(total),
+            currencies: Default::default(),
+        };
+        let mut out = Vec::new();
+        assert_eq!(AggregatedSerde.serialize(&aggregated, &mut out).unwrap(), Written::Bytes);
+        out
+    }
+
+    #[test]
+    fn the_newest_window_is_shown_with_its_largest_vendors_first() {
+        let board = Board::new();
+        for (vendor, start, total) in
+            [("a", 0, 900), ("a", 5_000, 1), ("b", 5_000, 3), ("c", 5_000, 2), ("a", 5_000, 4)]
+        {
+            board.written(Some(&written(vendor, start, total, start == 0)));
+        }
+        board.written(Some(&written("closing_1", 50_000, 9, false)));
+        let standing = board.standing(2);
+        let top: Vec<_> = standing.top.iter().map(|row| (row.vendor.as_str(), row.total.0)).collect();
+        assert_eq!(top, [("a", 4), ("b", 3)]);
+        assert_eq!((standing.vendors, standing.windows_closed, standing.outputs), (3, 1, 7));
+        assert_eq!(standing.window.map(|window| window.start), Some(Timestamp(5_000)));
+    }
+
+    #[test]
+    fn old_windows_are_forgotten_and_do_not_come_back() {
+        let board = Board::new();
+        for start in [0, 5_000, 10_000, 15_000, 0] {
+            board.written(Some(&written("a", start, 1, true)));
+        }
+        assert_eq!(board.held().windows.len(), WINDOWS_MAX);
+        assert_eq!(board.standing(1).windows_closed, 4);
     }
 }

@@ -6,6 +6,8 @@ use std::str::FromStr;
 use riacho::kafka::{ClientSettings, EmbeddedKafka, KafkaAdmin};
 use riacho::ports::NewTopic;
 
+use super::jvm::JvmKafka;
+
 /// Where Kafka is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Place {
@@ -30,6 +32,7 @@ impl FromStr for Place {
 /// A Kafka that answers.
 pub(super) enum Broker {
     Embedded(EmbeddedKafka),
+    Jvm(JvmKafka),
     Cluster(String),
 }
 
@@ -42,13 +45,14 @@ impl Broker {
         Ok(match place {
             Place::Embedded => Broker::Embedded(EmbeddedKafka::start()?),
             Place::Cluster(servers) => Broker::Cluster(servers.clone()),
-            Place::Jvm => return Err("not yet".into()),
+            Place::Jvm => Broker::Jvm(JvmKafka::start()?),
         })
     }
 
     pub(super) fn bootstrap(&self) -> String {
         match self {
             Broker::Embedded(kafka) => kafka.bootstrap(),
+            Broker::Jvm(kafka) => kafka.bootstrap().to_owned(),
             Broker::Cluster(servers) => servers.clone(),
         }
     }
@@ -58,10 +62,16 @@ impl Broker {
         matches!(self, Broker::Cluster(_))
     }
 
+    /// Whether it is the one of this process, with its limits.
+    pub(super) fn is_embedded(&self) -> bool {
+        matches!(self, Broker::Embedded(_))
+    }
+
     /// What it is, in a few words.
     pub(super) fn name(&self) -> String {
         match self {
             Broker::Embedded(_) => format!("embedded Kafka {}", self.bootstrap()),
+            Broker::Jvm(_) => format!("Apache Kafka {}", self.bootstrap()),
             Broker::Cluster(servers) => format!("Kafka {servers}"),
         }
     }
@@ -70,10 +80,13 @@ impl Broker {
     pub(super) fn introduction(&self) -> String {
         match self {
             Broker::Embedded(kafka) => format!(
-                "embedded Kafka at {}: any client may look in. It has no real transactions: this demo proves the sums, \
-                 not exactly-once; --kafka jvm or HOST:PORT does",
+                "embedded Kafka at {}: any Kafka client may look in\n\
+                 it has no real transactions, so this proves the sums, not exactly-once (--kafka jvm or HOST:PORT does)",
                 kafka.bootstrap()
             ),
+            Broker::Jvm(kafka) => {
+                format!("Apache Kafka at {}: any Kafka client may look in", kafka.bootstrap())
+            }
             Broker::Cluster(servers) => format!("Kafka at {servers}"),
         }
     }
@@ -82,13 +95,30 @@ impl Broker {
     ///
     /// # Errors
     /// When Kafka refuses or does not answer.
-    pub(super) fn create(&self, topics: &[NewTopic], settings: &ClientSettings) -> Result<(), Box<dyn Error>> {
+    pub(super) fn create(
+        &self,
+        topics: &[NewTopic],
+        settings: &ClientSettings,
+    ) -> Result<(), Box<dyn Error>> {
         match self {
             Broker::Embedded(kafka) => {
                 topics.iter().try_for_each(|topic| kafka.create_topic(&topic.name, topic.partitions))?;
             }
-            Broker::Cluster(_) => KafkaAdmin::new(settings)?.create_topics(topics)?,
+            Broker::Jvm(_) | Broker::Cluster(_) => KafkaAdmin::new(settings)?.create_topics(topics)?,
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_place_is_a_word_or_an_address() {
+        assert_eq!("embedded".parse(), Ok(Place::Embedded));
+        assert_eq!("jvm".parse(), Ok(Place::Jvm));
+        assert_eq!("localhost:29092".parse(), Ok(Place::Cluster("localhost:29092".to_owned())));
+        assert!("localhost".parse::<Place>().is_err());
     }
 }

@@ -50,6 +50,8 @@ pub(super) struct Figures {
     /// Records per second, oldest first.
     pub(super) bars: Vec<u64>,
     pub(super) board: Standing,
+    /// How many vendor windows were compared, and how many of them are wrong.
+    pub(super) compared: (u64, u64),
 }
 
 impl Figures {
@@ -121,13 +123,14 @@ impl Meter {
         sent: &Sent,
         streams: &Streams,
         board: &Board,
-        _proof: &Proof,
+        proof: &Proof,
     ) -> Figures {
         let now = clock.monotonic();
         // Before the progress, so that the lag is not negative.
         let progress = streams.progress();
         let total = sent.total();
-        let sample = Sample { at: now, records: progress.records, commits: progress.commits, held: sent.times_held() };
+        let sample =
+            Sample { at: now, records: progress.records, commits: progress.commits, held: sent.times_held() };
         if stage == Stage::Running {
             self.draw_bar(sample);
         }
@@ -154,6 +157,7 @@ impl Meter {
             progress,
             bars: self.bars.iter().copied().collect(),
             board: board.standing(TOP_MAX),
+            compared: proof.so_far(),
         }
     }
 
@@ -174,9 +178,10 @@ impl Meter {
 fn outline(streams: &Streams) -> String {
     let topology = streams.topology();
     let list = |names: Vec<&str>| names.join(", ");
-    let stores = topology.subtopologies().iter().flat_map(|part| part.stores.iter().map(|store| store.name.as_str()));
+    let stores =
+        topology.subtopologies().iter().flat_map(|part| part.stores.iter().map(|store| store.name.as_str()));
     format!(
-        "{} -> [{}] -> {}",
+        "{} → {} → {}",
         list(topology.external_sources().into_iter().collect()),
         list(stores.collect()),
         list(topology.external_sinks().into_iter().collect()),

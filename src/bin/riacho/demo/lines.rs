@@ -45,9 +45,10 @@ impl Lines {
 
 fn line(figures: &Figures) -> String {
     let Figures { progress, board, .. } = figures;
+    let (compared, wrong) = figures.compared;
     format!(
-        "{:>4} s  {} records/s  {} records  lag {}  {:.1} commits/s  last {:.1} ms  aborted {}  windows {} open {} closed  \
-         late {}  dead letters {}",
+        "{:>4} s  {} records/s  {} in all  lag {}  {:.1} commits/s, last {:.1} ms, {} aborted  windows closed {}, {} totals \
+         compared, {} wrong  late {}  dead letters {}",
         figures.lasted.as_secs(),
         grouped(figures.records_per_s as u64),
         grouped(progress.records),
@@ -55,8 +56,9 @@ fn line(figures: &Figures) -> String {
         figures.commits_per_s,
         progress.last_commit.as_secs_f64() * 1e3,
         progress.aborts,
-        grouped(progress.windows_open as u64),
         board.windows_closed,
+        grouped(compared),
+        grouped(wrong),
         grouped(progress.late),
         progress.dead_letters,
     )

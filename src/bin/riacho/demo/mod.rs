@@ -3,6 +3,7 @@
 mod board;
 mod broker;
 mod figures;
+mod jvm;
 mod lines;
 mod proof;
 mod scene;
@@ -48,7 +49,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=86_400))]
     seconds: Option<u64>,
     /// Transactions per second, as far as the application keeps up
-    #[arg(long, value_name = "N", default_value_t = NonZeroU32::new(20_000).expect("not zero"))]
+    #[arg(long, value_name = "N", default_value_t = NonZeroU32::new(50_000).expect("not zero"))]
     rate: NonZeroU32,
     /// Different vendors
     #[arg(long, value_name = "N", default_value_t = NonZeroU32::new(1_000).expect("not zero"))]
@@ -119,7 +120,8 @@ fn play(
     if !on_terminal {
         println!("waiting for the consumer group");
     }
-    let mut screen = if on_terminal { Screen::Terminal(Box::new(View::open()?)) } else { Screen::Lines(Lines::new()) };
+    let mut screen =
+        if on_terminal { Screen::Terminal(Box::new(View::open()?)) } else { Screen::Lines(Lines::new()) };
     let mut meter = Meter::new(&scene.title(), duration);
     let proof = Proof::new(scene.rules());
     let board = Board::new();
@@ -147,7 +149,10 @@ fn play(
             let mut stage = Stage::Running;
             while !sending.is_finished() {
                 let wish = show(stage, &mut meter)?;
-                let over = wish == Wish::End || signals.requested() || meter.is_over(&clock) || watching.is_finished();
+                let over = wish == Wish::End
+                    || signals.requested()
+                    || meter.is_over(&clock)
+                    || watching.is_finished();
                 if stage == Stage::Running && over {
                     stop_source.store(true, Ordering::Release);
                     meter.end(&clock);

@@ -32,6 +32,13 @@ impl Proof {
         self.oracle().output(key, value);
     }
 
+    /// How many vendor windows were compared so far, and how many are wrong.
+    pub(super) fn so_far(&self) -> (u64, u64) {
+        let oracle = self.oracle();
+        let report = oracle.so_far();
+        (report.windows_checked, report.mismatches)
+    }
+
     /// Compares what is left, once everything was told.
     pub(super) fn verdict(self, board: &Board, last: &Snapshot, sent: u64, lasted: Duration) -> Verdict {
         let oracle = self.0.into_inner().unwrap_or_else(PoisonError::into_inner);
@@ -75,7 +82,12 @@ impl Verdict {
         [
             ("records were sent", self.sent, "processed", self.processed),
             ("late records were sent", report.late, "reported late", self.late),
-            ("bad records were sent", report.unreadable + report.misdated + report.refused, "dead letters", self.dead_letters),
+            (
+                "bad records were sent",
+                report.unreadable + report.misdated + report.refused,
+                "dead letters",
+                self.dead_letters,
+            ),
         ]
         .into_iter()
         .filter(|(_, sent, _, found)| sent != found)

@@ -100,7 +100,8 @@ impl Scene {
     }
 
     pub(super) fn title(&self) -> String {
-        let threads = if self.threads == 1 { "1 thread".to_owned() } else { format!("{} threads", self.threads) };
+        let threads =
+            if self.threads == 1 { "1 thread".to_owned() } else { format!("{} threads", self.threads) };
         format!("{}  exactly_once_v2  {threads}", self.title)
     }
 
@@ -157,7 +158,7 @@ fn configuration(
         // The state directory is gone after the demo, so that no restart could take a static member's place.
         ("riacho.static.membership", "off".to_owned()),
     ];
-    if !broker.is_shared() {
+    if broker.is_embedded() {
         // The embedded broker keeps members that join waiting for as long as a session may be silent.
         settings.push(("session.timeout.ms", "6000".to_owned()));
         settings.push(("heartbeat.interval.ms", "500".to_owned()));

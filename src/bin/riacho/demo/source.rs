@@ -18,6 +18,8 @@ use super::scene::Scene;
 use crate::transactions::generator::{Generator, GeneratorOptions};
 use crate::transactions::oracle::Input;
 
+/// How the names of the vendors begin that close windows and are not compared.
+pub(super) const CLOSING: &str = "closing_";
 /// Time between two batches: short against a commit.
 const TICK: Duration = Duration::from_millis(5);
 /// How far a partition may be ahead of what is committed. The embedded broker keeps some 16,000 records and silently
@@ -88,7 +90,10 @@ impl Source {
             generator,
             writer: TopicWriter::new(&scene.clients)?,
             topic: scene.application.input_topic.clone(),
-            partitions: u32::try_from(scene.partitions).ok().and_then(NonZeroU32::new).ok_or("no partitions")?,
+            partitions: u32::try_from(scene.partitions)
+                .ok()
+                .and_then(NonZeroU32::new)
+                .ok_or("no partitions")?,
             rate: args.rate,
             closing_ms: scene.closing_ms(),
             sent: Sent::none(scene.partitions),
@@ -147,7 +152,8 @@ impl Source {
         let positions = streams.progress().positions;
         let topic = self.topic.clone();
         let behind = move |(partition, sent): (i32, &AtomicI64)| {
-            let position = positions.get(&TopicPartition::new(topic.as_str(), partition)).copied().unwrap_or(0);
+            let position =
+                positions.get(&TopicPartition::new(topic.as_str(), partition)).copied().unwrap_or(0);
             sent.load(Ordering::Relaxed) - position
         };
         (0..).zip(self.sent.partitions.iter()).map(behind)
@@ -173,7 +179,7 @@ impl Source {
         let time = now.plus_millis(self.closing_ms);
         for partition in 0..self.partitions.get().cast_signed() {
             let vendor = (0..)
-                .map(|number: u32| format!("closing_{number}"))
+                .map(|number: u32| format!("{CLOSING}{number}"))
                 .find(|vendor| partition_of(vendor.as_bytes(), self.partitions) == partition)
                 .ok_or("no vendor belongs to a partition")?;
             let transaction = self.generator.next(now);

@@ -10,7 +10,7 @@ use ratatui::crossterm::event::{self, Event, KeyCode, KeyEventKind, KeyModifiers
 use ratatui::layout::{Alignment, Constraint, Layout, Rect};
 use ratatui::style::{Color, Modifier, Style};
 use ratatui::text::{Line, Span};
-use ratatui::widgets::{Block, BorderType, Cell, Paragraph, Row, Sparkline, Table};
+use ratatui::widgets::{Block, BorderType, Cell, Paragraph, Row, Sparkline, Table, Wrap};
 
 use super::Wish;
 use super::figures::{Figures, Stage, grouped};
@@ -102,16 +102,20 @@ fn draw(frame: &mut Frame<'_>, figures: &Figures, ink: Ink) {
     let area = frame.area();
     let wide = area.width >= WIDE;
     let upper = if wide { 9 } else { 16 };
+    // A long topology takes two lines where there is room.
+    let long = figures.topology.chars().count() >= usize::from(area.width);
+    let foot = if long && area.height >= 24 { 3 } else { 2 };
     let [head, upper, board, foot] = Layout::vertical([
         Constraint::Length(1),
         Constraint::Length(upper),
         Constraint::Min(4),
-        Constraint::Length(2),
+        Constraint::Length(foot),
     ])
     .areas(area);
     draw_head(frame, head, figures, ink);
     let halves = [Constraint::Fill(1), Constraint::Length(if wide { 38 } else { 9 })];
-    let [flow, health] = if wide { Layout::horizontal(halves) } else { Layout::vertical(halves) }.areas(upper);
+    let [flow, health] =
+        if wide { Layout::horizontal(halves) } else { Layout::vertical(halves) }.areas(upper);
     draw_flow(frame, flow, figures, ink);
     draw_health(frame, health, figures, ink);
     draw_board(frame, board, figures, ink);
@@ -128,11 +132,11 @@ fn draw_head(frame: &mut Frame<'_>, area: Rect, figures: &Figures, ink: Ink) {
         Span::styled(" riacho ", ink.strong(Color::Cyan).add_modifier(Modifier::REVERSED)),
         Span::raw(format!(" {}", figures.title)),
     ]);
-    frame.render_widget(Paragraph::new(left), area);
-    let right = Line::from(vec![Span::raw("  "), Span::styled(time, Style::new().add_modifier(Modifier::BOLD)), Span::raw(" ")]);
-    let width = u16::try_from(right.width()).unwrap_or(area.width).min(area.width);
-    let corner = Rect { x: area.right() - width, width, ..area };
-    frame.render_widget(Paragraph::new(right).alignment(Alignment::Right), corner);
+    let right = Span::styled(format!(" {time} "), Style::new().add_modifier(Modifier::BOLD));
+    let width = u16::try_from(right.width()).unwrap_or(area.width);
+    let [name, corner] = Layout::horizontal([Constraint::Min(8), Constraint::Length(width)]).areas(area);
+    frame.render_widget(Paragraph::new(left), name);
+    frame.render_widget(Paragraph::new(Line::from(right)), corner);
 }
 
 fn draw_flow(frame: &mut Frame<'_>, area: Rect, figures: &Figures, ink: Ink) {
@@ -181,6 +185,7 @@ fn draw_health(frame: &mut Frame<'_>, area: Rect, figures: &Figures, ink: Ink) {
     };
     let small = |text: &'static str| Span::styled(text, ink.label());
     let number = |number: u64| Span::raw(grouped(number));
+    let (compared, wrong) = figures.compared;
     let mut lag = vec![number(figures.lag()), small(" records")];
     if figures.held {
         lag.push(Span::styled("  generator waits", ink.of(Color::Yellow)));
@@ -188,29 +193,51 @@ fn draw_health(frame: &mut Frame<'_>, area: Rect, figures: &Figures, ink: Ink) {
     let lines = vec![
         row("state", vec![Span::styled(state, ink.strong(colour))]),
         row("lag", lag),
-        row("commits", vec![
-            Span::raw(format!("{:.1}", figures.commits_per_s)),
-            small(" /s, last "),
-            Span::raw(format!("{:.1}", progress.last_commit.as_secs_f64() * 1e3)),
-            small(" ms"),
-        ]),
-        row("aborted", vec![
-            Span::styled(grouped(progress.aborts), ink.alarm(progress.aborts)),
-            small("   restored "),
-            number(progress.restored),
-        ]),
-        row("windows", vec![
-            number(progress.windows_open as u64),
-            small(" open, "),
-            number(progress.windows_closed),
-            small(" closed"),
-        ]),
-        row("late", vec![
-            number(progress.late),
-            small("   dead letters "),
-            Span::styled(grouped(progress.dead_letters), ink.alarm(progress.dead_letters)),
-        ]),
-        row("unusual", vec![number(figures.board.anomalies), small(" transactions")]),
+        row(
+            "commits",
+            vec![
+                Span::raw(format!("{:.1}", figures.commits_per_s)),
+                small(" /s, last "),
+                Span::raw(format!("{:.1}", progress.last_commit.as_secs_f64() * 1e3)),
+                small(" ms"),
+            ],
+        ),
+        row(
+            "aborted",
+            vec![
+                Span::styled(grouped(progress.aborts), ink.alarm(progress.aborts)),
+                small("   restored "),
+                number(progress.restored),
+            ],
+        ),
+        row(
+            "windows",
+            vec![
+                number(progress.windows_open as u64),
+                small(" open, "),
+                number(progress.windows_closed),
+                small(" closed, all tasks"),
+            ],
+        ),
+        row(
+            "late",
+            vec![
+                number(progress.late),
+                small("   dead "),
+                Span::styled(grouped(progress.dead_letters), ink.alarm(progress.dead_letters)),
+                small("   unusual "),
+                number(figures.board.anomalies),
+            ],
+        ),
+        row(
+            "proof",
+            vec![
+                number(compared),
+                small(" totals right, "),
+                Span::styled(grouped(wrong), ink.alarm(wrong)),
+                small(" wrong"),
+            ],
+        ),
     ];
     frame.render_widget(Paragraph::new(lines).block(ink.block(" Health ")), area);
 }
@@ -232,34 +259,43 @@ fn draw_board(frame: &mut Frame<'_>, area: Rect, figures: &Figures, ink: Ink) {
     };
     let block = ink.block(title);
     let widest = board.top.first().map_or(1, |row| row.total.0.max(1));
-    let bar_width = usize::from(area.width.saturating_sub(70).min(40));
+    // Narrow terminals lose the columns from the right.
+    let bar_width = area.width.saturating_sub(70).min(40);
+    let shown = match area.width {
+        0..42 => 2,
+        42..56 => 4,
+        56..72 => 5,
+        _ => 7,
+    };
     let right = |text: String| Cell::from(Line::from(text).alignment(Alignment::Right));
     let rows = board.top.iter().enumerate().map(|(place, row)| {
-        let filled = usize::try_from(i64::try_from(bar_width).unwrap_or(0) * row.total.0.max(0) / widest).unwrap_or(0);
-        Row::new(vec![
+        let filled = i64::from(bar_width) * row.total.0.max(0) / widest;
+        let cells = [
             right((place + 1).to_string()),
             Cell::from(row.vendor.to_string()),
-            right(grouped(row.count)),
             right(money(row.total.0)),
+            right(grouped(row.count)),
             right(money(row.mean.0)),
             right(row.currencies.to_string()),
-            Cell::from(Span::styled("█".repeat(filled.min(bar_width)), ink.of(Color::Cyan))),
-        ])
+            Cell::from(Span::styled("█".repeat(usize::try_from(filled).unwrap_or(0)), ink.of(Color::Cyan))),
+        ];
+        Row::new(cells.into_iter().take(shown))
     });
     let widths = [
         Constraint::Length(3),
-        Constraint::Min(14),
-        Constraint::Length(12),
-        Constraint::Length(17),
+        Constraint::Min(13),
+        Constraint::Length(14),
         Constraint::Length(12),
         Constraint::Length(10),
-        Constraint::Length(u16::try_from(bar_width).unwrap_or(0)),
+        Constraint::Length(10),
+        Constraint::Length(bar_width),
     ];
-    let names = ["", "vendor", "transactions", "total", "mean", "currencies", ""];
-    let header = Row::new(names.into_iter().enumerate().map(|(at, name)| {
-        Cell::from(Line::from(name).alignment(if (2..=5).contains(&at) { Alignment::Right } else { Alignment::Left }))
+    let names = ["", "vendor", "total", "transactions", "mean", "currencies", ""];
+    let header = Row::new(names.into_iter().take(shown).enumerate().map(|(at, name)| {
+        Cell::from(Line::from(name).alignment(if at >= 2 { Alignment::Right } else { Alignment::Left }))
     }));
-    let table = Table::new(rows, widths).header(header.style(ink.label())).block(block);
+    let table =
+        Table::new(rows, widths.into_iter().take(shown)).header(header.style(ink.label())).block(block);
     frame.render_widget(table, area);
 }
 
@@ -273,12 +309,110 @@ fn money(cents: i64) -> String {
 fn draw_foot(frame: &mut Frame<'_>, area: Rect, figures: &Figures, ink: Ink) {
     let keys = match figures.stage {
         Stage::Closing => "closing; q gives up",
-        _ => "q ends and proves",
+        Stage::Starting | Stage::Running => "q ends and proves",
     };
     let mut last = vec![Span::raw(" "), Span::styled(keys, Style::new().add_modifier(Modifier::BOLD))];
     if let Some(url) = &figures.metrics_url {
         last.push(Span::styled(format!("   {url}"), ink.label()));
     }
-    let lines = vec![Line::styled(format!(" {}", figures.topology), ink.label()), Line::from(last)];
-    frame.render_widget(Paragraph::new(lines), area);
+    let [topology, keys] = Layout::vertical([Constraint::Min(1), Constraint::Length(1)]).areas(area);
+    let topology = Rect { x: topology.x + 1, width: topology.width.saturating_sub(2), ..topology };
+    let text = Paragraph::new(figures.topology.as_str()).style(ink.label()).wrap(Wrap { trim: true });
+    frame.render_widget(text, topology);
+    frame.render_widget(Paragraph::new(Line::from(last)), keys);
+}
+
+#[cfg(test)]
+mod tests {
+    use ratatui::Terminal;
+    use ratatui::backend::TestBackend;
+    use riacho::lifecycle::ClientState;
+    use riacho::{Snapshot, Timestamp, Window};
+
+    use super::super::board::{self, Standing};
+    use super::*;
+    use crate::transactions::money::Cents;
+
+    fn figures() -> Figures {
+        let vendor = |number: i64| board::Row {
+            vendor: format!("vendor_{number:06}").into(),
+            count: 1_000,
+            total: Cents(123_456_789 / number),
+            mean: Cents(12_345),
+            currencies: 4,
+        };
+        Figures {
+            title: "embedded Kafka 127.0.0.1:9092  exactly_once_v2  2 threads".to_owned(),
+            stage: Stage::Running,
+            state: ClientState::Running,
+            metrics_url: Some("http://127.0.0.1:9464/metrics".to_owned()),
+            topology: "financial_transactions → totals, profiles → aggregated_transactions".to_owned(),
+            lasted: Duration::from_secs(65),
+            duration: None,
+            progress: Snapshot { records: 1_300_000, aborts: 2, late: 17, ..Snapshot::default() },
+            sent: 1_301_000,
+            held: false,
+            records_per_s: 20_123.4,
+            commits_per_s: 19.8,
+            bars: vec![20_000; 10],
+            board: Standing {
+                window: Some(Window { start: Timestamp(0), end: Timestamp(5_000) }),
+                top: (1..=40).map(vendor).collect(),
+                vendors: 1_000,
+                ..Standing::default()
+            },
+            compared: (8_000, 0),
+        }
+    }
+
+    fn drawn(width: u16, height: u16, colour: bool) -> Terminal<TestBackend> {
+        let mut terminal = Terminal::new(TestBackend::new(width, height)).unwrap();
+        terminal.draw(|frame| draw(frame, &figures(), Ink { colour })).unwrap();
+        terminal
+    }
+
+    #[test]
+    fn eighty_by_twenty_four_shows_every_figure() {
+        let screen = drawn(80, 24, true).backend().to_string();
+        for text in [
+            "riacho",
+            "exactly_once_v2",
+            "01:05",
+            "20,123",
+            "1,300,000",
+            "1,000 records",
+            "19.8",
+            "8,000 totals right",
+            "vendor_000001",
+            "1,234,567.89",
+            "aggregated_transactions",
+            "q ends and proves",
+            "/metrics",
+            "aborted  2",
+        ] {
+            assert!(screen.contains(text), "{text:?} is not in\n{screen}");
+        }
+    }
+
+    #[test]
+    fn any_size_can_be_drawn() {
+        for width in [1, 2, 9, 20, 41, 55, 71, 75, 76, 79, 200] {
+            for height in [1, 2, 5, 12, 23, 24, 60] {
+                drawn(width, height, true);
+            }
+        }
+    }
+
+    #[test]
+    fn without_colour_there_is_none() {
+        let terminal = drawn(100, 30, false);
+        assert!(
+            terminal
+                .backend()
+                .buffer()
+                .content
+                .iter()
+                .all(|cell| cell.fg == Color::Reset && cell.bg == Color::Reset)
+        );
+    }
 }

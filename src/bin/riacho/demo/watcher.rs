@@ -4,10 +4,10 @@ use std::error::Error;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use riacho::SystemClock;
 use riacho::TopicPartition;
 use riacho::kafka::{ClientSettings, Isolation, StartAt, TopicReader};
-use riacho::ports::{Clock as _, ClientError};
-use riacho::SystemClock;
+use riacho::ports::{ClientError, Clock as _};
 
 use super::board::Board;
 use super::proof::Proof;
@@ -32,17 +32,31 @@ impl Watcher {
     /// # Errors
     /// When the topics cannot be read.
     pub(super) fn open(scene: &Scene) -> Result<Watcher, Box<dyn Error>> {
-        let (output, anomalies) = (scene.application.output_topic.clone(), scene.application.anomalies_topic.clone());
-        let topics: Vec<&str> = [Some(&output), anomalies.as_ref()].into_iter().flatten().map(String::as_str).collect();
-        let reader = TopicReader::open(&scene.clients, &topics, &StartAt::Beginning, Isolation::ReadCommitted)?;
-        Ok(Watcher { reader, clients: scene.clients.clone(), output, anomalies, partitions: scene.partitions })
+        let (output, anomalies) =
+            (scene.application.output_topic.clone(), scene.application.anomalies_topic.clone());
+        let topics: Vec<&str> =
+            [Some(&output), anomalies.as_ref()].into_iter().flatten().map(String::as_str).collect();
+        let reader =
+            TopicReader::open(&scene.clients, &topics, &StartAt::Beginning, Isolation::ReadCommitted)?;
+        Ok(Watcher {
+            reader,
+            clients: scene.clients.clone(),
+            output,
+            anomalies,
+            partitions: scene.partitions,
+        })
     }
 
     /// Reads until `stop`, then to the end that the topics have at that moment.
     ///
     /// # Errors
     /// When a reader cannot go on, or what is there does not come.
-    pub(super) fn watch(mut self, proof: &Proof, board: &Board, stop: &AtomicBool) -> Result<(), ClientError> {
+    pub(super) fn watch(
+        mut self,
+        proof: &Proof,
+        board: &Board,
+        stop: &AtomicBool,
+    ) -> Result<(), ClientError> {
         while !stop.load(Ordering::Acquire) {
             self.read(proof, board)?;
         }

@@ -190,11 +190,15 @@ fn windows(config: &Config) -> Result<TimeWindows, ConfigErrors> {
     let advance_ms = config.get::<Option<i64>>(WINDOW_ADVANCE)?.unwrap_or(usual_ms);
     let refused = |message: String| ConfigErrors::from(Problem::new(WINDOW_ADVANCE, advance_ms, message));
     if !hopping && advance_ms != size_ms {
-        return Err(refused(format!("is for hopping windows only: set {WINDOW_KIND}=hopping, or leave it out")));
+        return Err(refused(format!(
+            "is for hopping windows only: set {WINDOW_KIND}=hopping, or leave it out"
+        )));
     }
     // A transaction is counted in size / advance windows: without a bound a slip makes each cost a thousandfold.
     if advance_ms > size_ms || size_ms / advance_ms > 100 {
-        return Err(refused(format!("must be at most {WINDOW_SIZE}, which is {size_ms}, and a hundredth of it at least")));
+        return Err(refused(format!(
+            "must be at most {WINDOW_SIZE}, which is {size_ms}, and a hundredth of it at least"
+        )));
     }
     let grace: Duration = config.get(WINDOW_GRACE)?;
     TimeWindows::of_size_and_grace(Duration::from_millis(size_ms.unsigned_abs()), grace)
@@ -209,7 +213,8 @@ mod tests {
     use super::*;
 
     fn parse(pairs: &[(&str, &str)]) -> Result<TransactionsConfig, ConfigErrors> {
-        let required = RawConfig::new(&[KEYS]).preset("application.id", "a").preset("bootstrap.servers", "a:1");
+        let required =
+            RawConfig::new(&[KEYS]).preset("application.id", "a").preset("bootstrap.servers", "a:1");
         let raw = pairs.iter().fold(required, |raw, (key, value)| raw.preset(key, value));
         TransactionsConfig::of(&Config::try_from(raw)?)
     }
@@ -262,7 +267,11 @@ mod tests {
             ("transactions.input.keyed.by.vendor", "perhaps", "true"),
             ("transactions.input.topic", "a b", "topic"),
             ("transactions.output.topic", "financial_transactions", "than that of transactions.input.topic"),
-            ("transactions.anomalies.topic", "aggregated_transactions", "than that of transactions.output.topic"),
+            (
+                "transactions.anomalies.topic",
+                "aggregated_transactions",
+                "than that of transactions.output.topic",
+            ),
             ("transactions.anomalies.deviations.max", "NaN", "1 to 1000"),
             ("transactions.anomalies.samples.min", "1.5", "2 to 1000"),
             ("transactions.anomalies.burst.window.ms", "3600001", "1000 to 3600000"),

@@ -422,6 +422,11 @@ impl Oracle {
         });
     }
 
+    /// What was found so far. Windows that are not settled yet are not in it.
+    pub(crate) fn so_far(&self) -> &Report {
+        &self.report
+    }
+
     /// How many vendor windows are held.
     pub(crate) fn held(&self) -> usize {
         self.windows.values().map(|window| window.unsettled).sum()

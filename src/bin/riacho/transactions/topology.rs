@@ -2,8 +2,8 @@
 
 use compact_str::CompactString;
 use riacho::{
-    Consumed, EventTime, Grouped, KStream, Materialized, ProcessError, Produced, Record, State, StreamsBuilder,
-    Topology, TopologyError, Utf8,
+    Consumed, EventTime, Grouped, KStream, Materialized, ProcessError, Produced, Record, State,
+    StreamsBuilder, Topology, TopologyError, Utf8,
 };
 
 use super::aggregate::{Aggregated, AggregatedSerde, SellerTotals};
@@ -32,7 +32,8 @@ pub(crate) fn topology(config: &TransactionsConfig) -> Result<Topology, Topology
         only_own_key(&transactions).group_by_key(grouped())
     } else {
         let event_time = EventTime::field(|record: &Record<'_, _, Transaction>| Some(record.value.time));
-        let consumed = Consumed::<Option<Vec<u8>>, _>::with(riacho::Nullable(riacho::Bytes), TransactionSerde);
+        let consumed =
+            Consumed::<Option<Vec<u8>>, _>::with(riacho::Nullable(riacho::Bytes), TransactionSerde);
         let transactions = builder.stream(config.input_topic.as_str(), consumed.event_time(event_time));
         transactions.group_by(|record| record.value.vendor.clone(), grouped().named(BY_VENDOR))
     };
@@ -50,12 +51,16 @@ pub(crate) fn topology(config: &TransactionsConfig) -> Result<Topology, Topology
         .to(config.output_topic.as_str(), Produced::with(Utf8, AggregatedSerde));
 
     if let Some(topic) = &config.anomalies_topic {
-        let rules = config.anomalies.clone();
+        let rules = config.anomalies;
         vendors
             .process_values(
                 SellerProfile::default,
                 move |record, profile: &mut SellerProfile, found| {
-                    profile.observe(record.value, &rules).into_iter().flatten().for_each(|anomaly| found.value(anomaly));
+                    profile
+                        .observe(record.value, &rules)
+                        .into_iter()
+                        .flatten()
+                        .for_each(|anomaly| found.value(anomaly));
                     Ok(())
                 },
                 Materialized::named(PROFILES, State::<SellerProfile>::new()),

@@ -2,6 +2,7 @@
 
 mod architecture;
 mod broker;
+mod recovery;
 mod replay;
 mod support;
 

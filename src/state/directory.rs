@@ -294,10 +294,6 @@ mod tests {
         directory
     }
 
-    fn now() -> Timestamp {
-        Timestamp(SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis() as i64)
-    }
-
     #[test]
     fn a_second_owner_is_refused_and_told_the_directory() {
         let dir = tempfile::tempdir().unwrap();
@@ -375,8 +371,9 @@ mod tests {
     fn obsolete_tasks_go_after_the_delay_and_those_in_use_stay() {
         let dir = tempfile::tempdir().unwrap();
         let directory = with_tasks(dir.path());
-        let soon = now().plus_millis(590_000);
-        let later = now().plus_millis(700_000);
+        let written = last_write(&directory.task_path(TASK)).unwrap();
+        let soon = written.plus_millis(590_000);
+        let later = written.plus_millis(700_000);
         assert_eq!(directory.clean_obsolete(soon, DELAY, &|_| false).unwrap(), []);
         assert_eq!(directory.clean_obsolete(Timestamp(0), DELAY, &|_| false).unwrap(), []);
         assert_eq!(directory.clean_obsolete(later, DELAY, &|task| task == TASK).unwrap(), [OTHER]);

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::ops::ControlFlow;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
@@ -179,39 +179,6 @@ fn what_was_committed_comes_back_with_its_offsets_and_what_was_staged_does_not()
 }
 
 #[test]
-fn a_restore_cut_short_goes_on_where_its_offsets_say() {
-    let dir = tempfile::tempdir().unwrap();
-    let mut stores = RocksStores::open(dir.path(), &specs(), &memory(MIB)).unwrap();
-    let entry = |n: u64| (n.to_be_bytes(), [n as u8; 100]);
-    for load in 1..=200 {
-        for n in load * 100..(load + 1) * 100 {
-            let (key, value) = entry(n);
-            stores.put(A, &key, &value);
-        }
-        stores.load(&meta(load)).unwrap();
-    }
-    // The newest load is in memory only; flushes that were started go on, so the copy is made of what is at rest.
-    while stores.statistics().running_flushes + stores.statistics().running_compactions > 0 {
-        std::thread::sleep(Duration::from_millis(5));
-    }
-    let crashed = dir.path().join("crashed");
-    copy_at_rest(dir.path(), &crashed);
-    let mut after = open(&crashed).unwrap();
-    let reached = after.meta().map_or(0, |meta| meta.commit.transaction);
-    assert!((1..200).contains(&reached), "some of the loads were flushed, not all: {reached}");
-    let expected: Entries =
-        (100..(reached + 1) * 100).map(|n| ((A, entry(n).0.to_vec()), entry(n).1.to_vec())).collect();
-    assert_eq!(all_entries(&mut after).unwrap(), expected);
-}
-
-fn copy_at_rest(from: &Path, to: &Path) {
-    fs::create_dir_all(to).unwrap();
-    for entry in fs::read_dir(from).unwrap().map(Result::unwrap).filter(|entry| entry.path().is_file()) {
-        fs::copy(entry.path(), to.join(entry.file_name())).unwrap();
-    }
-}
-
-#[test]
 fn the_first_commit_after_a_restore_keeps_all_of_it() {
     for finish in [false, true] {
         let dir = tempfile::tempdir().unwrap();
@@ -248,14 +215,9 @@ fn windows_before_a_start_are_purged_and_no_others() {
     assert_eq!(left.keys().filter(|(store, _)| *store == B).collect::<Vec<_>>(), [&(B, key)]);
     assert_eq!(left.len(), 4);
     assert!(!stores.purge_windows_before(B, Timestamp(120_000)).unwrap());
-    assert_eq!(
-        stores.staged_bytes(),
-        {
-            stores.abort();
-            stores.staged_bytes()
-        },
-        "nothing was staged"
-    );
+    let staged = stores.staged_bytes();
+    stores.abort();
+    assert_eq!(stores.staged_bytes(), staged, "nothing was staged");
 }
 
 #[test]
@@ -372,7 +334,7 @@ impl History {
     }
 
     /// Goes on after the last commit that `stores` hold.
-    fn write(&self, stores: &mut RocksStores) {
+    fn write(&self, stores: &mut RocksStores, restoring: bool) {
         let reached = stores.meta().map_or(0, |meta| meta.commit.transaction);
         for (done, commit) in self.commits.iter().enumerate().skip(reached as usize) {
             for (store, key, value) in commit {
@@ -381,7 +343,9 @@ impl History {
                     None => stores.delete(*store, key),
                 }
             }
-            stores.commit(&meta(done as u64 + 1)).unwrap();
+            let meta = meta(done as u64 + 1);
+            let written = if restoring { stores.load(&meta) } else { stores.commit(&meta) };
+            written.unwrap();
         }
     }
 
@@ -418,27 +382,29 @@ impl Random {
 }
 
 const HISTORY_COMMITS: u64 = 1_000;
+const PROCESS: &str = "process";
+const RESTORE: &str = "restore";
 const CHILD: &str = "RIACHO_STATE_TEST_CHILD";
 
 /// Runs in a process of its own, see [`crashed`]: dies in the middle of its work.
 #[test]
 fn child_that_dies() {
     let Ok(arguments) = std::env::var(CHILD) else { return };
-    let mut arguments = arguments.splitn(3, ' ');
-    let mut number = || arguments.next().unwrap().parse::<u64>().unwrap();
-    let (seed, commits) = (number(), number());
-    let path = PathBuf::from(arguments.next().unwrap());
-    let mut stores = RocksStores::open(&path, &specs(), &memory(MIB / 2)).unwrap();
-    History::of(seed, HISTORY_COMMITS).up_to(commits).write(&mut stores);
+    let mut arguments = arguments.splitn(4, ' ');
+    let mut argument = || arguments.next().unwrap();
+    let restoring = argument() == RESTORE;
+    let (seed, commits) = (argument().parse().unwrap(), argument().parse().unwrap());
+    let mut stores = RocksStores::open(Path::new(argument()), &specs(), &memory(MIB / 2)).unwrap();
+    History::of(seed, HISTORY_COMMITS).up_to(commits).write(&mut stores, restoring);
     std::process::abort();
 }
 
 /// The directory that a process left which died right after commit `commits` of the history of `seed`.
-fn crashed(seed: u64, commits: u64, path: &Path) {
+fn crashed(how: &str, seed: u64, commits: u64, path: &Path) {
     let (_, module) = module_path!().split_once("::").unwrap();
     let child = Command::new(std::env::current_exe().unwrap())
         .args(["--exact", &format!("{module}::child_that_dies")])
-        .env(CHILD, format!("{seed} {commits} {}", path.display()))
+        .env(CHILD, format!("{how} {seed} {commits} {}", path.display()))
         .output()
         .unwrap();
     assert!(!child.status.success() && path.exists(), "{}", String::from_utf8_lossy(&child.stdout));
@@ -449,8 +415,8 @@ fn a_killed_process_loses_no_commit() {
     for seed in 1..=5 {
         let dir = tempfile::tempdir().unwrap();
         let commits = 150 * seed;
-        crashed(seed, commits, dir.path());
-        crashed(seed, commits + 7, dir.path());
+        crashed(PROCESS, seed, commits, dir.path());
+        crashed(PROCESS, seed, commits + 7, dir.path());
         let mut stores = open(dir.path()).unwrap_or_else(|error| panic!("seed {seed}: {error}"));
         assert_eq!(stores.meta(), Some(&meta(commits + 7)), "seed {seed}");
         let expected = History::of(seed, HISTORY_COMMITS).after(commits + 7);
@@ -459,9 +425,29 @@ fn a_killed_process_loses_no_commit() {
 }
 
 #[test]
+fn a_restore_cut_short_goes_on_where_its_offsets_say() {
+    for seed in 1..=5 {
+        let dir = tempfile::tempdir().unwrap();
+        let mut reached = 0;
+        for loads in [300, 600, 1_000] {
+            crashed(RESTORE, seed, loads, dir.path());
+            let mut stores = open(dir.path()).unwrap_or_else(|error| panic!("seed {seed}: {error}"));
+            let before = reached;
+            reached = stores.meta().map_or(0, |meta| meta.commit.transaction);
+            assert!(
+                before < reached && reached < loads,
+                "seed {seed}: some loads were kept, not all: {reached}"
+            );
+            let expected = History::of(seed, HISTORY_COMMITS).after(reached);
+            assert!(all_entries(&mut stores).unwrap() == expected, "seed {seed}, load {reached}");
+        }
+    }
+}
+
+#[test]
 fn damage_is_found_or_costs_only_the_last_commits() {
-    for seed in 1..=3 {
-        let (found, lost) = damage_all_files(seed, 40);
+    for seed in 101..=130 {
+        let (found, lost) = damage_all_files(seed, 100);
         assert!(found > 0, "seed {seed}: no damage was found");
         println!("seed {seed}: {found} times found, {lost} times only the last commits were lost");
     }
@@ -476,7 +462,7 @@ fn damage_all_files(seed: u64, tries: u64) -> (u64, u64) {
     let mut commits = 0;
     for _ in 0..1 + random.below(3) {
         commits += 1 + random.below(HISTORY_COMMITS / 3);
-        crashed(seed, commits, &image);
+        crashed(PROCESS, seed, commits, &image);
     }
     let history = History::of(seed, HISTORY_COMMITS);
     let mut files: Vec<_> = fs::read_dir(&image).unwrap().map(|entry| entry.unwrap().file_name()).collect();
@@ -485,7 +471,10 @@ fn damage_all_files(seed: u64, tries: u64) -> (u64, u64) {
     for damage in 0..tries {
         let copied = dir.path().join(damage.to_string());
         copy(&image, &copied);
-        let file = copied.join(&files[random.below(files.len() as u64) as usize]);
+        // The MANIFEST is one file of many and the most delicate.
+        let any = &files[random.below(files.len() as u64) as usize];
+        let manifest = files.iter().find(|name| name.to_string_lossy().starts_with("MANIFEST")).unwrap();
+        let file = copied.join(if random.below(3) == 0 { manifest } else { any });
         let what = damage_file(&file, &mut random);
         let place = format!("seed {seed}, damage {damage}: {what} of {}", file.display());
         let mut stores = match open(&copied) {

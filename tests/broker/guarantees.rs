@@ -79,7 +79,7 @@ fn metrics_and_readiness_are_served() {
         page = get(&address, "/metrics").map(|(_, body)| body).unwrap_or_default();
         metric(&page, "kstreams_records_consumed_total", &from) == Some(2.0)
     });
-    assert_eq!(metric(&page, "kstreams_client_state", "RUNNING"), Some(1.0));
+    assert_eq!(metric(&page, "kstreams_client_state", "running"), Some(1.0));
     assert_eq!(metric(&page, "kstreams_alive_threads", ""), Some(1.0));
     assert_eq!(metric(&page, "kstreams_assigned_tasks", "active"), Some(2.0));
     assert_eq!(metric(&page, "kstreams_consumer_committed_offset", &from), Some(2.0));

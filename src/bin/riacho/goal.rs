@@ -50,9 +50,7 @@ impl Goal {
         let (settings, topic) = (loaded.for_questions(), loaded.app.input_topic.as_str());
         let admin = KafkaAdmin::new(&settings)?;
         let Some(partitions) = admin.partitions_of(topic)? else { return Ok(None) };
-        let inputs: Vec<_> = (0..partitions)
-            .map(|partition| TopicPartition::new(app.input_topic.as_str(), partition))
-            .collect();
+        let inputs: Vec<_> = (0..partitions).map(|partition| TopicPartition::new(topic, partition)).collect();
         let group = loaded.config.application_id().to_owned();
         let committed = admin.group_offsets(&group, &inputs)?;
         let bounds = KafkaChangelogReader::new(&settings)?.bounds(&inputs)?;

@@ -22,14 +22,16 @@ const LOGGING: &str = include_str!("../../../../tests/support/kafka-jars/log4j2.
 const START_LIMIT: Duration = Duration::from_secs(90);
 const ANSWER_LIMIT: Duration = Duration::from_secs(1);
 const STEP: Duration = Duration::from_millis(200);
+const REMOVALS_MAX: u32 = 10;
 const LOG_LINES: usize = 15;
 
 /// Formats the storage, then becomes the server: `$1` is the class path, `$2` the folder.
 const SERVE: &str = r#"
-java() { command java -XX:+UseSerialGC -Djava.awt.headless=true -Dlog4j2.configurationFile="$2/log4j2.properties" \
-  -Xmx"$3" -cp "$1" "$4" ${5+"$5" "$6" "$7" "$8"} "$2/server.properties"; }
-java "$1" "$2" 128m kafka.tools.StorageTool format --cluster-id MkU3OEVBNTcwNTJENDM2Qg --config || exit
-java "$1" "$2" 400m kafka.Kafka
+set -- "$2/server.properties" -XX:+UseSerialGC -Djava.awt.headless=true "-Dlog4j2.configurationFile=$2/log4j2.properties" -cp "$1"
+properties=$1
+shift
+java -Xmx128m "$@" kafka.tools.StorageTool format --cluster-id MkU3OEVBNTcwNTJENDM2Qg --config "$properties" || exit
+exec java -Xmx400m "$@" kafka.Kafka "$properties"
 "#;
 
 /// Runs a script and kills it, with all it has started, when this process ends or closes the script's input. The system
@@ -110,9 +112,14 @@ impl Drop for JvmKafka {
         if let Err(error) = self.process.wait() {
             tracing::warn!(%error, "Kafka's process cannot be waited for");
         }
-        if let Err(error) = fs::remove_dir_all(&self.folder) {
-            tracing::warn!(%error, "{} could not be removed", self.folder.display());
+        // It may still be at its last write.
+        for _ in 0..REMOVALS_MAX {
+            if fs::remove_dir_all(&self.folder).is_ok() {
+                return;
+            }
+            thread::park_timeout(STEP);
         }
+        tracing::warn!("{} could not be removed", self.folder.display());
     }
 }
 

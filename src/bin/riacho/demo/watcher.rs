@@ -2,12 +2,12 @@
 
 use std::error::Error;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
 use std::time::Duration;
 
-use riacho::SystemClock;
-use riacho::TopicPartition;
 use riacho::kafka::{ClientSettings, Isolation, StartAt, TopicReader};
-use riacho::ports::{ClientError, Clock as _};
+use riacho::ports::{ClientError, ClientErrorKind, Clock as _};
+use riacho::{SystemClock, TopicPartition};
 
 use super::board::Board;
 use super::proof::Proof;
@@ -36,8 +36,16 @@ impl Watcher {
             (scene.application.output_topic.clone(), scene.application.anomalies_topic.clone());
         let topics: Vec<&str> =
             [Some(&output), anomalies.as_ref()].into_iter().flatten().map(String::as_str).collect();
-        let reader =
-            TopicReader::open(&scene.clients, &topics, &StartAt::Beginning, Isolation::ReadCommitted)?;
+        let clock = SystemClock::new();
+        let reader = loop {
+            match TopicReader::open(&scene.clients, &topics, &StartAt::Beginning, Isolation::ReadCommitted) {
+                // The topics are so new that their leaders may not know of it.
+                Err(error) if error.kind == ClientErrorKind::Retry && clock.monotonic() < SILENCE_MAX => {
+                    thread::park_timeout(POLL_WAIT);
+                }
+                opened => break opened?,
+            }
+        };
         Ok(Watcher {
             reader,
             clients: scene.clients.clone(),

@@ -1,0 +1,99 @@
+//! One instance that ends in every way, and comes back.
+
+use std::time::Duration;
+
+use rand::RngExt;
+
+use super::flow::{Flow, assert_nothing_was_wiped, delete_state, restored};
+use super::{chosen, dice};
+use crate::support::{Isolation, Kafka};
+
+#[test]
+fn kills_at_random_moments_lose_nothing_double_nothing_and_wipe_nothing() {
+    let (seed, mut dice) = dice();
+    let mut flow = Flow::on(Kafka::shared().client(), "killed", 4, seed);
+    let mut left_to_replay = None;
+    for kill in 1..=chosen("RIACHO_KILLS", 6) {
+        let mut process = flow.app.spawn();
+        // One in four dies while it starts.
+        if dice.random_range(0..4) > 0 {
+            flow.feed_until_ready(&mut process);
+            if let Some(most) = left_to_replay {
+                let restored = restored(&process);
+                println!("before kill {kill}: {restored} records restored, the last commit had {most}");
+                assert!(restored <= most, "{restored} records were restored, the last commit had {most}");
+            }
+            assert_nothing_was_wiped(&process);
+        }
+        let mut batches = dice.random_range(1..30);
+        flow.feed_until("the moment has come", || {
+            batches -= 1;
+            batches == 0
+        });
+        process.kill();
+        if kill > 1 || flow.client().partition_count(&format!("{}-totals-by-vendor-changelog", flow.app.id)).is_some() {
+            left_to_replay = Some(flow.changelog_records_of_the_last_commit());
+        }
+    }
+
+    let mut process = flow.app.spawn();
+    flow.feed_until_ready(&mut process);
+    flow.await_processed();
+    assert_nothing_was_wiped(&process);
+    assert!(process.terminate().success());
+    flow.prove();
+}
+
+#[test]
+fn sigterm_commits_what_is_done_and_a_restart_restores_nothing() {
+    let (seed, _) = dice();
+    let mut flow = Flow::on(Kafka::shared().client(), "polite", 4, seed);
+    for round in 0..3 {
+        let mut process = flow.app.spawn();
+        flow.feed_until_ready(&mut process);
+        assert_eq!(restored(&process), 0, "in round {round}");
+        assert_nothing_was_wiped(&process);
+        let mut batches = 20;
+        flow.feed_until("some records are on their way", || {
+            batches -= 1;
+            batches == 0
+        });
+        if round == 1 {
+            let mut second = flow.app.spawn();
+            let end = second.await_end(Duration::from_secs(30));
+            assert!(!end.success() && second.log().contains("in use by another process"), "{}", second.log());
+        }
+        if round == 2 {
+            flow.await_processed();
+        }
+        assert!(process.terminate().success(), "{}", process.log_end());
+    }
+    flow.prove();
+    // Nothing was left open, so everybody sees everything at once.
+    for topic in [flow.output(), flow.anomalies()] {
+        let uncommitted = flow.client().read_all(topic, Isolation::ReadUncommitted);
+        assert_eq!(flow.client().read_decided(topic).len(), uncommitted.len(), "{topic}");
+    }
+}
+
+#[test]
+fn a_deleted_state_directory_is_restored_from_the_changelog() {
+    let (seed, _) = dice();
+    let mut flow = Flow::on(Kafka::shared().client(), "deleted", 4, seed);
+    let mut process = flow.app.spawn();
+    flow.feed(4000);
+    process.await_ready();
+    flow.await_processed();
+    process.kill();
+    delete_state(&flow.app);
+
+    flow.feed(500);
+    let mut process = flow.app.spawn();
+    flow.feed_until_ready(&mut process);
+    let restored = restored(&process);
+    // Each of the vendors has a profile, and each changelog that is not empty a commit record at least.
+    assert!(restored > 60, "{restored} records restored");
+    flow.await_processed();
+    assert!(process.terminate().success());
+    flow.prove();
+}

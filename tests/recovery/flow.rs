@@ -1,0 +1,186 @@
+//! Transactions that flow into an application's input, and the proof that what came out is right.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::num::NonZeroU32;
+use std::path::Path;
+
+use riacho::store::layout::COMMIT_KEY;
+use riacho::{EmitStrategy, Timestamp};
+
+use crate::support::{App, Client, Isolation, LIMIT, Process, TestRecord, await_until, unique};
+use crate::transactions::generator::{EventClock, Generator, GeneratorOptions};
+use crate::transactions::oracle::{Input, OpenWindows, Oracle, OracleRules, Report};
+
+const BEGIN: Timestamp = Timestamp(1_767_225_600_000);
+/// Of the changelogs, by the names of the stores.
+const STORES: [&str; 2] = ["totals-by-vendor", "vendor-profiles"];
+
+/// An application `transactions` and its topics, fed by a generator.
+pub(super) struct Flow {
+    pub(super) app: App,
+    client: Client,
+    partitions: i32,
+    input: String,
+    output: String,
+    anomalies: String,
+    late: String,
+    generator: Generator,
+    fed: u64,
+}
+
+impl Flow {
+    pub(super) fn on(client: &Client, name: &str, partitions: i32, seed: u64) -> Flow {
+        let topic = |what: &str| unique(&format!("{name}-{what}"));
+        let (input, output, anomalies, late) = (topic("in"), topic("out"), topic("anomalies"), topic("late"));
+        for topic in [&input, &output, &anomalies] {
+            client.create_topic(topic, partitions);
+        }
+        let app = App::on(client, name)
+            .with("transactions.input.topic", &input)
+            .with("transactions.output.topic", &output)
+            .with("transactions.anomalies.topic", &anomalies)
+            .with("riacho.late.topic", &late);
+        let few = |number| NonZeroU32::new(number).expect("it is not zero");
+        let options = GeneratorOptions {
+            seed,
+            vendors: few(60),
+            share_late: 0.01,
+            // A window every 1500 records: many close in the course of a test.
+            clock: EventClock::Simulated { start: BEGIN, per_second: few(25) },
+            ..GeneratorOptions::default()
+        };
+        let generator = Generator::new(options).expect("the options are sound");
+        Flow { app, client: client.clone(), partitions, input, output, anomalies, late, generator, fed: 0 }
+    }
+
+    /// Feeds `count` transactions; one in a hundred comes with a companion that nobody can read.
+    pub(super) fn feed(&mut self, count: usize) {
+        let mut records = Vec::with_capacity(count + 1);
+        for _ in 0..count {
+            self.fed += 1;
+            let transaction = self.generator.next(BEGIN);
+            let mut value = Vec::new();
+            transaction.write_json(&mut value);
+            let (key, time) = (transaction.key().to_vec(), transaction.time.as_millis());
+            if self.fed.is_multiple_of(100) {
+                records.push(TestRecord::new(key.clone(), format!("{{\"unreadable\":{}", self.fed)).at(time));
+            }
+            records.push(TestRecord::new(key, value).at(time));
+        }
+        self.client.produce(&self.input, &records);
+    }
+
+    /// Feeds on until `holds`.
+    pub(super) fn feed_until(&mut self, what: &str, mut holds: impl FnMut() -> bool) {
+        await_until(LIMIT, what, || {
+            self.feed(40);
+            holds()
+        });
+    }
+
+    /// Feeds on until a process is ready, which it must reach alive.
+    pub(super) fn feed_until_ready(&mut self, process: &mut Process) {
+        process.await_that("it is ready", |process| {
+            self.feed(40);
+            process.get("/ready").is_some_and(|(status, _)| status == 200)
+        });
+    }
+
+    /// Returns when everything that was fed is committed.
+    pub(super) fn await_processed(&self) {
+        self.app.await_processed(&self.input);
+    }
+
+    /// The records of the last transaction on every changelog: what a crash may leave to be replayed.
+    pub(super) fn changelog_records_of_the_last_commit(&self) -> usize {
+        let of_store = |store: &str| {
+            let topic = format!("{}-{store}-changelog", self.app.id);
+            let mut last: BTreeMap<i32, (usize, usize)> = BTreeMap::new();
+            for record in self.client.read_decided(&topic) {
+                // How many records the transaction before and the one under way have had.
+                let (ended, under_way) = last.entry(record.partition).or_default();
+                *under_way += 1;
+                if record.key.as_deref() == Some(COMMIT_KEY.as_slice()) {
+                    (*ended, *under_way) = (*under_way, 0);
+                }
+            }
+            last.values().map(|(ended, _)| ended).sum::<usize>()
+        };
+        STORES.into_iter().map(of_store).sum()
+    }
+
+    /// Compares all that was committed with an independent count of the input, and the side topics with it.
+    pub(super) fn prove(&self) -> Report {
+        let mut oracle = Oracle::new(OracleRules {
+            partitions: usize::try_from(self.partitions).expect("a number of partitions is positive"),
+            size_ms: 60_000,
+            advance_ms: 60_000,
+            grace_ms: 10_000,
+            ahead_ms_max: 86_400_000,
+            keyed_by_vendor: true,
+            emit: EmitStrategy::OnWindowUpdateAndClose,
+            exactly_once: true,
+        });
+        let inputs = self.client.read_all(&self.input, Isolation::ReadCommitted);
+        for record in &inputs {
+            oracle.input(&Input {
+                partition: record.partition,
+                offset: record.offset,
+                reference: Timestamp(record.timestamp.unwrap_or_default()),
+                key: record.key.as_deref(),
+                value: record.value.as_deref(),
+            });
+        }
+        for record in self.client.read_all(&self.output, Isolation::ReadCommitted) {
+            oracle.output(record.key.as_deref(), record.value.as_deref());
+        }
+        let report = oracle.finish(OpenWindows::Compare);
+        println!("{report}");
+        if !report.passed() { let ex=report.examples[0].clone(); let (v,rest)=ex.split_once(" at ").unwrap(); let (w,_)=rest.split_once(':').unwrap();
+            for r in self.client.read_all(&self.output, Isolation::ReadCommitted) { let t=String::from_utf8_lossy(r.value.as_deref().unwrap()).into_owned(); if t.contains(v)&&t.contains(&format!("janela_inicio\":{w}")) { println!("{} {} {:?} {}", r.partition,r.offset,r.timestamp,&t[..60]); println!("{}", &t[t.find("janela_inicio").unwrap()..]); } } 
+            println!("LOG dirs kept"); }
+        assert!(report.passed(), "{report}");
+        assert_eq!(report.records, inputs.len() as u64);
+
+        let late = self.client.read_all(&self.late, Isolation::ReadCommitted).len() as u64;
+        assert_eq!(late, report.late, "late records are told once each");
+        let letters = self.client.read_all(&self.app.dead_letter_topic(), Isolation::ReadCommitted);
+        let origin = |name: &str, headers: &[(String, Vec<u8>)]| {
+            headers.iter().find(|(found, _)| found == name).map(|(_, value)| value.clone()).expect("a letter has it")
+        };
+        let origins: BTreeSet<_> = letters
+            .iter()
+            .map(|letter| ["partition", "offset"].map(|part| origin(&format!("__streams.errors.{part}"), &letter.headers)))
+            .collect();
+        assert_eq!(origins.len(), letters.len(), "no dead letter comes twice");
+        assert_eq!(letters.len() as u64, report.unreadable, "and none is missing");
+        report
+    }
+
+    pub(super) fn client(&self) -> &Client {
+        &self.client
+    }
+
+    pub(super) fn output(&self) -> &str {
+        &self.output
+    }
+
+    pub(super) fn anomalies(&self) -> &str {
+        &self.anomalies
+    }
+}
+
+/// Deletes everything below the state directory but the logs.
+pub(super) fn delete_state(app: &App) {
+    let dir: &Path = &app.state_dir().join(&app.id);
+    std::fs::remove_dir_all(dir).expect("the application had state");
+}
+
+pub(super) fn restored(process: &Process) -> usize {
+    process.metric("kstreams_restored_records_total", "").unwrap_or(0.0) as usize
+}
+
+pub(super) fn assert_nothing_was_wiped(process: &Process) {
+    assert_eq!(process.metric("kstreams_store_wipes_total", "").unwrap_or(0.0), 0.0, "a store was wiped");
+    assert_eq!(process.metric("kstreams_eos_violations_total", "").unwrap_or(0.0), 0.0);
+}

@@ -356,6 +356,8 @@ pub struct TaskReport {
     pub open_windows: usize,
     /// Bytes of decoded state.
     pub cached_bytes: usize,
+    /// Bytes of it that were changed and waited for the commit.
+    pub dirty_bytes: usize,
     /// What the storage engine says, for a task that keeps state.
     pub store: Option<StoreStatistics>,
     /// How long the record that waited longest took from its Kafka timestamp to the end of the commit.
@@ -398,8 +400,9 @@ pub trait ThreadObserver: Send {
     fn rebalanced(&mut self, assigned: bool);
     /// A task waits for its state.
     fn restoring(&mut self, task: TaskId);
-    /// A task has its state: this many changelog records were replayed, and how long that took.
-    fn running(&mut self, task: TaskId, restored_records: u64, took: Duration, wiped: Option<WipeReason>);
+    /// A task has its state and stands at these positions. `restore` is how many changelog records were replayed, how
+    /// long that took, and why local state was thrown away if it was.
+    fn running(&mut self, task: TaskId, restore: (u64, Duration, Option<WipeReason>), positions: &[Position]);
     /// A task is gone.
     fn closed(&mut self, task: TaskId, reason: CloseReason);
     /// A commit was due and there was nothing to commit.

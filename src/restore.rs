@@ -264,15 +264,24 @@ impl<R: ChangelogReader> Restorer<R> {
 
     fn finish(&self, mut restoring: Restoring) -> Result<Restored, TaskFailure> {
         let stream_time = restoring.meta.commit.stream_time;
-        let moved = restoring.records > 0;
+        let mut loaded = restoring.records > 0;
+        if loaded {
+            // Before purging, which sees what is written and not what is staged.
+            restoring.write()?;
+        }
+        // The changelog has no tombstones of closed windows: left in place they would be closed, and told, once more.
+        let mut purged = false;
         for (store, log) in restoring.logs.iter().enumerate() {
-            if let (StoreKind::Window(windows), true) = (log.kind, moved && stream_time > Timestamp::MIN) {
+            if let (StoreKind::Window(windows), true) = (log.kind, stream_time > Timestamp::MIN) {
                 let open_from = stream_time.plus_millis(1 - windows.size_ms() - windows.grace_ms());
-                restoring.state.purge_windows_before(store_index(store), open_from)?;
+                purged |= restoring.state.purge_windows_before(store_index(store), open_from)?;
             }
         }
-        if moved {
+        if purged {
             restoring.write()?;
+            loaded = true;
+        }
+        if loaded {
             restoring.state.finish_load()?;
         }
         let Restoring { task, state, records, since, wiped, .. } = restoring;

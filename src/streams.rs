@@ -527,7 +527,8 @@ fn memory_budget(config: &Config) -> MemoryBudget {
 fn worker_settings(config: &Config) -> WorkerSettings {
     const POLL_WAIT_MAX: Duration = Duration::from_millis(100);
     const POLL_RECORDS_MAX: usize = 1_000;
-    let share = config.memory().cache / config.stream_threads().get() as u64;
+    let threads = config.stream_threads().get() as u64;
+    let share = |bytes: u64| usize::try_from(bytes / threads).unwrap_or(usize::MAX);
     let policy = |kind| match config.on_bad_record(kind) {
         OnBadRecord::Fail => BadRecordPolicy::Fail,
         OnBadRecord::Continue => BadRecordPolicy::Continue,
@@ -540,7 +541,8 @@ fn worker_settings(config: &Config) -> WorkerSettings {
         commit_interval: config.commit_interval(),
         poll_wait_max: POLL_WAIT_MAX,
         poll_records_max: POLL_RECORDS_MAX,
-        cache_bytes: usize::try_from(share).unwrap_or(usize::MAX),
+        cache_bytes: share(config.memory().cache),
+        dirty_bytes: share(config.memory().dirty),
         task: TaskSettings {
             policies: Policies {
                 by_kind: BadRecord::ALL.into_iter().map(|kind| (kind, policy(kind))).collect(),

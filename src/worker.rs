@@ -2,7 +2,7 @@
 //!
 //! `step` is one turn of the loop. Nothing in it knows which thread it runs on or what stands behind the ports.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -32,6 +32,8 @@ pub(crate) struct WorkerSettings {
     pub(crate) poll_records_max: usize,
     /// This thread's share of the record cache.
     pub(crate) cache_bytes: usize,
+    /// This thread's share of the changed state that may wait for a commit.
+    pub(crate) dirty_bytes: usize,
     pub(crate) task: TaskSettings,
 }
 
@@ -80,6 +82,8 @@ pub(crate) struct StreamThread<C> {
     /// waits for it.
     unanswered: Option<Vec<TopicPartition>>,
     routes: Routes,
+    /// News of the group that is not answered yet. It outlives a turn that fails: the group waits for the answer.
+    news: VecDeque<GroupEvent>,
     in_transaction: bool,
     committed_at: Duration,
     statistics_at: Duration,
@@ -148,6 +152,7 @@ impl<C: StreamClient> StreamThread<C> {
             restored: Vec::new(),
             unanswered: None,
             routes: Routes::default(),
+            news: VecDeque::new(),
             in_transaction: false,
             committed_at,
             statistics_at: committed_at,
@@ -194,24 +199,24 @@ impl<C: StreamClient> StreamThread<C> {
             self.client.begin()?;
             self.in_transaction = true;
         }
-        let event = self.poll()?;
+        self.poll()?;
         self.drain()?;
         if self.commit_is_due() {
             self.commit()?;
         } else if self.is_idle() {
             self.around.observer.idle();
         }
-        match event {
-            Some(event) => self.group_event(event),
-            None => Ok(()),
+        while let Some(event) = self.news.pop_front() {
+            self.group_event(event)?;
         }
+        Ok(())
     }
 
     fn now(&self) -> Timestamp {
         self.around.clock.now()
     }
 
-    fn poll(&mut self) -> Result<Option<GroupEvent>, TaskFailure> {
+    fn poll(&mut self) -> Result<(), TaskFailure> {
         let before = self.around.clock.monotonic();
         let wait = self.poll_wait(before);
         let now = self.now();
@@ -235,16 +240,18 @@ impl<C: StreamClient> StreamThread<C> {
         } else {
             self.times.poll += took
         }
-        if let Some(failure) = failure {
-            return Err(failure);
-        }
-        match polled {
+        let refusal = match polled {
+            Ok(event) => {
+                self.news.extend(event);
+                None
+            }
             Err(error) if error.kind == ClientErrorKind::Retry => {
                 tracing::warn!(%error, "Kafka is not well; trying on");
-                Ok(None)
+                None
             }
-            polled => Ok(polled?),
-        }
+            Err(error) => Some(TaskFailure::Client(error)),
+        };
+        failure.or(refusal).map_or(Ok(()), Err)
     }
 
     /// How long a poll may wait: until the next commit where something is to be committed.
@@ -563,7 +570,8 @@ impl<C: StreamClient> StreamThread<C> {
         self.tasks.push(task);
         self.after_task_change();
         tracing::info!(task = %id, records = restored.records, took = ?restored.took, wiped = ?restored.wiped, "task running");
-        self.around.observer.running(id, restored.records, restored.took, restored.wiped);
+        let positions: Vec<_> = self.tasks.last().map(|task| task.positions().collect()).unwrap_or_default();
+        self.around.observer.running(id, (restored.records, restored.took, restored.wiped), &positions);
         self.running_if_nothing_waits();
         Ok(())
     }
@@ -610,9 +618,10 @@ impl<C: StreamClient> StreamThread<C> {
     fn after_task_change(&mut self) {
         self.routes = Routes::of(&self.tasks);
         let stores: usize = self.tasks.iter().map(Task::stores).sum();
-        let share = self.settings.cache_bytes / stores.max(1);
+        let cache = self.settings.cache_bytes / stores.max(1);
+        let dirty = self.settings.dirty_bytes / stores.max(1);
         for task in &mut self.tasks {
-            task.set_cache_bytes(share);
+            task.set_cache_bytes(cache, dirty);
         }
     }
 
@@ -648,6 +657,7 @@ impl<C: StreamClient> StreamThread<C> {
             self.around.observer.closed(task, reason);
         }
         self.unanswered = None;
+        self.news.clear();
         self.restored.clear();
         self.routes = Routes::default();
     }
@@ -686,6 +696,7 @@ fn task_report(task: &mut Task, now: Timestamp, statistics: bool) -> TaskReport 
         stream_time: task.stream_time(),
         open_windows,
         cached_bytes,
+        dirty_bytes: work.dirty_bytes,
         store: if statistics { task.store_statistics() } else { None },
         latency,
         positions: task.positions().collect(),

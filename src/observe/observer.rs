@@ -13,7 +13,7 @@ use super::thread_metrics::{
     DropReason, RebalanceKind, ThreadMetrics, TimeSpent, TopicMetrics, TransactionOutcome,
 };
 use crate::lifecycle::{ThreadLifecycle, ThreadState};
-use crate::ports::{Clock, CloseReason, CommitOutcome, TaskReport, ThreadObserver, ThreadTimes};
+use crate::ports::{Clock, CloseReason, CommitOutcome, Position, TaskReport, ThreadObserver, ThreadTimes};
 use crate::progress::Progress;
 use crate::state::{StoreStatistics, WipeReason};
 
@@ -137,14 +137,21 @@ impl ThreadObserver for Observer {
         self.task_count();
     }
 
-    fn running(&mut self, task: TaskId, restored_records: u64, took: Duration, wiped: Option<WipeReason>) {
+    fn running(
+        &mut self,
+        task: TaskId,
+        restore: (u64, Duration, Option<WipeReason>),
+        positions: &[Position],
+    ) {
+        let (restored_records, took, wiped) = restore;
         self.restoring.remove(&task);
-        let metrics = self.thread.task(task);
+        let mut metrics = self.thread.task(task);
         let store = metrics.store("all");
-        self.tasks.insert(
-            task,
-            TaskEyes { metrics, store, open_windows: 0, cached_bytes: 0, partitions: Vec::new() },
-        );
+        for position in positions {
+            metrics.position(&position.partition, position.next_offset, None);
+        }
+        let partitions = positions.iter().map(|position| position.partition.clone()).collect();
+        self.tasks.insert(task, TaskEyes { metrics, store, open_windows: 0, cached_bytes: 0, partitions });
         self.thread.restored(restored_records);
         self.thread.restore_ended(took);
         if let Some(reason) = wiped {
@@ -154,6 +161,9 @@ impl ThreadObserver for Observer {
         progress.tasks += 1;
         progress.restored += restored_records;
         progress.restore_time += took;
+        for position in positions {
+            progress.positions.insert(position.partition.clone(), position.next_offset);
+        }
         drop(progress);
         self.task_count();
     }
@@ -217,7 +227,8 @@ impl ThreadObserver for Observer {
         }
         self.end_to_end.flush();
         let after = sizes(&self.tasks);
-        self.thread.memory(after.1 as u64, 0);
+        let dirty: usize = tasks.iter().map(|report| report.dirty_bytes).sum();
+        self.thread.memory(after.1 as u64, dirty as u64);
         let mut progress = self.progress.lock();
         progress.commits += 1;
         progress.last_commit = took;

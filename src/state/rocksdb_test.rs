@@ -446,8 +446,8 @@ fn a_restore_cut_short_goes_on_where_its_offsets_say() {
 
 #[test]
 fn damage_is_found_or_costs_only_the_last_commits() {
-    for seed in 101..=130 {
-        let (found, lost) = damage_all_files(seed, 100);
+    for seed in 1..=3 {
+        let (found, lost) = damage_all_files(seed, 40);
         assert!(found > 0, "seed {seed}: no damage was found");
         println!("seed {seed}: {found} times found, {lost} times only the last commits were lost");
     }

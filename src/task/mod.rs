@@ -26,6 +26,8 @@ pub(crate) struct Work {
     pub(crate) bad: BadRecords,
     /// The Kafka timestamp of the first record: what waited longest for the commit.
     pub(crate) first_timestamp: Option<Timestamp>,
+    /// How much changed state there was when the last flush began.
+    pub(crate) dirty_bytes: usize,
 }
 
 /// What the configuration says of every task.
@@ -191,6 +193,7 @@ impl Task {
     /// Writes every change since the last commit to the changelogs, the staged batch and downstream, and ends each
     /// changelog with the commit record.
     pub(crate) fn flush(&mut self, sender: &mut dyn RecordSender, now: Timestamp) -> Result<(), TaskFailure> {
+        self.work.dirty_bytes = self.instance.dirty_bytes();
         let flushed = self.with(sender, now, None, |instance, ctx| instance.flush(ctx))?;
         flushed.map_err(|error| TaskFailure::from_process(self.id, error))?;
         for output in std::mem::take(&mut self.frame.bad_outputs) {
@@ -315,9 +318,10 @@ impl Task {
         self.inputs.iter().any(|input| !input.waiting.is_empty())
     }
 
-    /// Sets how many bytes of decoded state each store may hold.
-    pub(crate) fn set_cache_bytes(&mut self, bytes_per_store: usize) {
-        self.frame.cache_bytes_per_store = bytes_per_store;
+    /// Sets how many bytes of decoded state, and how many of changed state, each store may hold.
+    pub(crate) fn set_cache_bytes(&mut self, cache_per_store: usize, dirty_per_store: usize) {
+        self.frame.cache_bytes_per_store = cache_per_store;
+        self.frame.dirty_bytes_per_store = dirty_per_store;
     }
 
     /// How many stores the task has.

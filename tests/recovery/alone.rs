@@ -31,7 +31,9 @@ fn kills_at_random_moments_lose_nothing_double_nothing_and_wipe_nothing() {
             batches == 0
         });
         process.kill();
-        if kill > 1 || flow.client().partition_count(&format!("{}-totals-by-vendor-changelog", flow.app.id)).is_some() {
+        if kill > 1
+            || flow.client().partition_count(&format!("{}-totals-by-vendor-changelog", flow.app.id)).is_some()
+        {
             left_to_replay = Some(flow.changelog_records_of_the_last_commit());
         }
     }
@@ -81,8 +83,13 @@ fn a_deleted_state_directory_is_restored_from_the_changelog() {
     let (seed, _) = dice();
     let mut flow = Flow::on(Kafka::shared().client(), "deleted", 4, seed);
     let mut process = flow.app.spawn();
-    flow.feed(4000);
-    process.await_ready();
+    flow.feed_until_ready(&mut process);
+    // Slowly, so that windows are in the changelog before they close: it tells of no closing.
+    let mut batches = 100;
+    flow.feed_until("two minutes of event time have passed", || {
+        batches -= 1;
+        batches == 0
+    });
     flow.await_processed();
     process.kill();
     delete_state(&flow.app);

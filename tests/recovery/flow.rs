@@ -136,9 +136,19 @@ impl Flow {
         }
         let report = oracle.finish(OpenWindows::Compare);
         println!("{report}");
-        if !report.passed() { let ex=report.examples[0].clone(); let (v,rest)=ex.split_once(" at ").unwrap(); let (w,_)=rest.split_once(':').unwrap();
-            for r in self.client.read_all(&self.output, Isolation::ReadCommitted) { let t=String::from_utf8_lossy(r.value.as_deref().unwrap()).into_owned(); if t.contains(v)&&t.contains(&format!("janela_inicio\":{w}")) { println!("{} {} {:?} {}", r.partition,r.offset,r.timestamp,&t[..60]); println!("{}", &t[t.find("janela_inicio").unwrap()..]); } } 
-            println!("LOG dirs kept"); }
+        if !report.passed() {
+            let ex = report.examples[0].clone();
+            let (v, rest) = ex.split_once(" at ").unwrap();
+            let (w, _) = rest.split_once(':').unwrap();
+            for r in self.client.read_all(&self.output, Isolation::ReadCommitted) {
+                let t = String::from_utf8_lossy(r.value.as_deref().unwrap()).into_owned();
+                if t.contains(v) && t.contains(&format!("janela_inicio\":{w}")) {
+                    println!("{} {} {:?} {}", r.partition, r.offset, r.timestamp, &t[..60]);
+                    println!("{}", &t[t.find("janela_inicio").unwrap()..]);
+                }
+            }
+            println!("LOG dirs kept");
+        }
         assert!(report.passed(), "{report}");
         assert_eq!(report.records, inputs.len() as u64);
 
@@ -146,11 +156,18 @@ impl Flow {
         assert_eq!(late, report.late, "late records are told once each");
         let letters = self.client.read_all(&self.app.dead_letter_topic(), Isolation::ReadCommitted);
         let origin = |name: &str, headers: &[(String, Vec<u8>)]| {
-            headers.iter().find(|(found, _)| found == name).map(|(_, value)| value.clone()).expect("a letter has it")
+            headers
+                .iter()
+                .find(|(found, _)| found == name)
+                .map(|(_, value)| value.clone())
+                .expect("a letter has it")
         };
         let origins: BTreeSet<_> = letters
             .iter()
-            .map(|letter| ["partition", "offset"].map(|part| origin(&format!("__streams.errors.{part}"), &letter.headers)))
+            .map(|letter| {
+                ["partition", "offset"]
+                    .map(|part| origin(&format!("__streams.errors.{part}"), &letter.headers))
+            })
             .collect();
         assert_eq!(origins.len(), letters.len(), "no dead letter comes twice");
         assert_eq!(letters.len() as u64, report.unreadable, "and none is missing");

@@ -16,7 +16,8 @@ use rand::{RngExt, SeedableRng};
 
 /// A number for which `variable` is asked first.
 fn chosen(variable: &str, default: u64) -> u64 {
-    env::var(variable).map_or(default, |text| text.parse().unwrap_or_else(|_| panic!("{variable} is a number")))
+    env::var(variable)
+        .map_or(default, |text| text.parse().unwrap_or_else(|_| panic!("{variable} is a number")))
 }
 
 /// What the tests draw from.

@@ -243,7 +243,9 @@ impl Process {
 
 impl Drop for Process {
     fn drop(&mut self) {
-        if std::env::var_os("KEEP_LOGS").is_some() { println!("=== LOG {} {}\n{}", self.app.id, self.port, self.log()); }
+        if std::env::var_os("KEEP_LOGS").is_some() {
+            println!("=== LOG {} {}\n{}", self.app.id, self.port, self.log());
+        }
         if std::thread::panicking() {
             println!("--- the log of {} ends:\n{}", self.app.id, self.log_end());
         }

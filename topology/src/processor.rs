@@ -92,6 +92,9 @@ pub struct TaskFrame {
     pub late_topic: Option<Rc<str>>,
     /// How many bytes of decoded state each store of the task may cache.
     pub cache_bytes_per_store: usize,
+    /// How many bytes of changed state each store of the task may hold before it asks for a commit. What grows between
+    /// two commits is changed, so that the sum of both bounds holds.
+    pub dirty_bytes_per_store: usize,
     /// How far ahead of the wall clock an event time may be, in milliseconds. A record beyond would close every
     /// window before it, so it is a bad record and does not move stream time.
     pub timestamp_ahead_max_ms: i64,
@@ -109,6 +112,7 @@ impl TaskFrame {
             commit_requested: false,
             late_topic: None,
             cache_bytes_per_store,
+            dirty_bytes_per_store: cache_bytes_per_store,
             timestamp_ahead_max_ms: i64::MAX,
             bad_outputs: Vec::new(),
         }
@@ -304,6 +308,8 @@ pub(crate) trait Stateful {
     fn aborted(&mut self);
     /// How many bytes of decoded state the operator holds, about.
     fn cached_bytes(&self) -> usize;
+    /// How many of them are changed and not committed.
+    fn dirty_bytes(&self) -> usize;
     /// How many windows are open in the cache.
     fn open_windows(&self) -> usize;
     /// The stream time at which `advance` has something to do.

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use riacho::kafka::{KafkaAdmin, KafkaChangelogReader};
+use riacho::kafka::{ClientSettings, Isolation, KafkaAdmin, KafkaChangelogReader, StartAt, TopicReader};
 use riacho::ports::{ChangelogReader as _, ClientError, ClientErrorKind};
-use riacho::{Error, TopicPartition};
+use riacho::{Error, Topology, TopicName, TopicPartition};
 
 use crate::Failure;
 use crate::settings::Loaded;
@@ -13,8 +13,10 @@ use crate::signals::Signals;
 /// Everything that was in the input at the start, and what of it was already committed.
 pub(crate) struct Goal {
     admin: KafkaAdmin,
-    group: String,
+    settings: ClientSettings,
+    /// The end of each input partition that has one.
     ends: Vec<(TopicPartition, i64)>,
+    repartition_topics: Vec<String>,
     /// How many records there were.
     pub(crate) records: u64,
     /// How many of them were not committed.
@@ -26,10 +28,10 @@ impl Goal {
     ///
     /// # Errors
     /// When there is no input topic, or Kafka refuses.
-    pub(crate) fn of(loaded: &Loaded, signals: &Signals) -> Result<Option<Goal>, Failure> {
+    pub(crate) fn of(loaded: &Loaded, topology: &Topology, signals: &Signals) -> Result<Option<Goal>, Failure> {
         const AGAIN: Duration = Duration::from_secs(1);
         loop {
-            match Goal::now(loaded) {
+            match Goal::now(loaded, topology) {
                 Ok(Some(goal)) => return Ok(Some(goal)),
                 Ok(None) => {
                     let topic = loaded.app.input_topic.clone();
@@ -46,37 +48,104 @@ impl Goal {
         }
     }
 
-    fn now(loaded: &Loaded) -> Result<Option<Goal>, ClientError> {
+    fn now(loaded: &Loaded, topology: &Topology) -> Result<Option<Goal>, ClientError> {
         let (settings, topic) = (loaded.for_questions(), loaded.app.input_topic.as_str());
         let admin = KafkaAdmin::new(&settings)?;
-        let Some(partitions) = admin.partitions_of(topic)? else { return Ok(None) };
-        let inputs: Vec<_> = (0..partitions).map(|partition| TopicPartition::new(topic, partition)).collect();
-        let group = loaded.config.application_id().to_owned();
-        let committed = admin.group_offsets(&group, &inputs)?;
+        let Some(inputs) = partitions_of(&admin, topic)? else { return Ok(None) };
+        let committed = admin.group_offsets(&settings.application_id, &inputs)?;
         let bounds = KafkaChangelogReader::new(&settings)?.bounds(&inputs)?;
         let count = |from: i64, to: i64| to.saturating_sub(from).max(0).unsigned_abs();
         let records = bounds.iter().map(|(first, end)| count(*first, *end)).sum();
         let left = bounds.iter().zip(committed);
         let todo = left.map(|((first, end), committed)| count(committed.unwrap_or(*first), *end)).sum();
-        // A partition without a record is never committed.
-        let ends = inputs.into_iter().zip(bounds).filter(|(_, (first, end))| end > first);
-        let ends = ends.map(|(partition, (_, end))| (partition, end)).collect();
-        Ok(Some(Goal { admin, group, ends, records, todo }))
+        let ends = ends_of(inputs, &bounds);
+        let sources = topology.subtopologies().iter().flat_map(|subtopology| &subtopology.sources);
+        let own = sources.filter(|source| matches!(source, TopicName::Repartition(_)));
+        let repartition_topics = own.map(|source| source.resolve(&settings.application_id)).collect();
+        Ok(Some(Goal { admin, settings, ends, repartition_topics, records, todo }))
     }
 
-    /// Whether the group has committed all of it. A question that gets no answer is asked again later.
+    /// Whether the group has committed all of it, and all that followed from it in its repartition topics. A question
+    /// that gets no answer is asked again later.
     pub(crate) fn is_reached(&self) -> bool {
-        let partitions: Vec<_> = self.ends.iter().map(|(partition, _)| partition.clone()).collect();
-        match self.admin.group_offsets(&self.group, &partitions) {
-            Ok(committed) => self
-                .ends
-                .iter()
-                .zip(committed)
-                .all(|((_, end), committed)| committed.is_some_and(|at| at >= *end)),
+        match self.try_is_reached() {
+            Ok(reached) => reached,
             Err(error) => {
                 tracing::debug!(%error, "could not ask for the positions of the group");
                 false
             }
         }
     }
+
+    fn try_is_reached(&self) -> Result<bool, ClientError> {
+        if !self.are_read(&self.ends)? {
+            return Ok(false);
+        }
+        // What follows from the input is in the repartition topics by now, since it was committed with the input.
+        for topic in &self.repartition_topics {
+            let Some(partitions) = partitions_of(&self.admin, topic)? else { continue };
+            let bounds = KafkaChangelogReader::new(&self.settings)?.bounds(&partitions)?;
+            if !self.are_read(&ends_of(partitions, &bounds))? {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    /// Whether the group has committed every record before these ends.
+    fn are_read(&self, ends: &[(TopicPartition, i64)]) -> Result<bool, ClientError> {
+        let partitions: Vec<_> = ends.iter().map(|(partition, _)| partition.clone()).collect();
+        let committed = self.admin.group_offsets(&self.settings.application_id, &partitions)?;
+        let mut behind = Vec::new();
+        for ((partition, end), committed) in ends.iter().zip(committed) {
+            match committed {
+                Some(committed) if committed >= *end => {}
+                Some(committed) => behind.push((partition.clone(), committed)),
+                None => return Ok(false),
+            }
+        }
+        Ok(behind.is_empty() || self.holds_no_record(behind, ends)?)
+    }
+
+    /// Whether there is no record from these positions to the ends, but only the marks of transactions.
+    fn holds_no_record(
+        &self,
+        from: Vec<(TopicPartition, i64)>,
+        ends: &[(TopicPartition, i64)],
+    ) -> Result<bool, ClientError> {
+        const WAIT: Duration = Duration::from_millis(100);
+        const POLLS_MAX: usize = 20;
+        let partitions: Vec<_> = from.iter().map(|(partition, _)| partition.clone()).collect();
+        let is_behind = |position: i64, partition: &TopicPartition| {
+            ends.iter().any(|(other, end)| other == partition && position < *end)
+        };
+        let mut reader =
+            TopicReader::open(&self.settings, &[], &StartAt::Offsets(from), Isolation::ReadCommitted)?;
+        for _ in 0..POLLS_MAX {
+            let mut found = false;
+            reader.poll(WAIT, 1, &mut |partition, record| found |= is_behind(record.offset, partition))?;
+            if found {
+                return Ok(false);
+            }
+            let mut all_passed = true;
+            for partition in &partitions {
+                all_passed &= !is_behind(reader.position(partition)?, partition);
+            }
+            if all_passed {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+}
+
+fn partitions_of(admin: &KafkaAdmin, topic: &str) -> Result<Option<Vec<TopicPartition>>, ClientError> {
+    let count = admin.partitions_of(topic)?;
+    Ok(count.map(|count| (0..count).map(|partition| TopicPartition::new(topic, partition)).collect()))
+}
+
+/// The ends of those partitions that hold something: others are never committed.
+fn ends_of(partitions: Vec<TopicPartition>, bounds: &[(i64, i64)]) -> Vec<(TopicPartition, i64)> {
+    let filled = partitions.into_iter().zip(bounds).filter(|(_, (first, end))| end > first);
+    filled.map(|(partition, (_, end))| (partition, *end)).collect()
 }

@@ -54,7 +54,7 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, Failure> {
     let loaded = args.settings.load(&[])?;
     log::init(&LogSettings::of(&loaded.config))?;
     let topology = topology(&loaded.app)?;
-    let goal = if args.until_caught_up { Goal::of(&loaded, &signals)? } else { None };
+    let goal = if args.until_caught_up { Goal::of(&loaded, &topology, &signals)? } else { None };
     let labels = Labels::of(&loaded.config, &loaded.app);
     let commit_interval = loaded.config.commit_interval();
     let streams = match Streams::start_with(topology, loaded.config, &|| signals.requested()) {
@@ -75,7 +75,7 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, Failure> {
         last_new: Duration::ZERO,
         records: 0,
         told: Duration::ZERO,
-        asked: Duration::ZERO,
+        asked: None,
     };
     let watched = watch.until_the_end(&streams, &signals);
     let out = watch.out;
@@ -104,7 +104,7 @@ struct Watch {
     records: u64,
     told: Duration,
     /// When the group was last asked whether it has caught up.
-    asked: Duration,
+    asked: Option<Duration>,
 }
 
 impl Watch {
@@ -193,11 +193,13 @@ impl Watch {
 
     fn has_caught_up(&mut self, now: Duration, progress: &Snapshot) -> Result<bool, Failure> {
         let Some(goal) = self.goal.as_ref().filter(|_| self.running.is_some()) else { return Ok(false) };
-        let quiet_since = self.last_new.max(self.asked);
-        if goal.todo > 0 && now.saturating_sub(quiet_since) < Self::QUIET {
+        let quiet_since = self.asked.max(Some(self.last_new)).unwrap_or_default();
+        let is_quiet = now.saturating_sub(quiet_since) >= Self::QUIET;
+        let is_first = goal.todo == 0 && self.asked.is_none();
+        if !is_quiet && !is_first {
             return Ok(false);
         }
-        self.asked = now;
+        self.asked = Some(now);
         if !goal.is_reached() {
             return Ok(false);
         }

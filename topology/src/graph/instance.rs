@@ -155,6 +155,11 @@ impl Instance {
         self.stateful.iter().map(|operator| operator.borrow().cached_bytes()).sum()
     }
 
+    /// How many of them are changed and not committed.
+    pub fn dirty_bytes(&self) -> usize {
+        self.stateful.iter().map(|operator| operator.borrow().dirty_bytes()).sum()
+    }
+
     /// How many windows are open.
     pub fn open_windows(&self) -> usize {
         self.stateful.iter().map(|operator| operator.borrow().open_windows()).sum()

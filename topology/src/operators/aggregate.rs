@@ -144,7 +144,7 @@ where
             |key| load_key(writer, key, (key_buffer, value_buffer), ctx).map_err(ProcessError::from),
             |slot| (self.fold)(record.key, record.value, slot),
         )?;
-        if cache.bytes() > ctx.frame.cache_bytes_per_store {
+        if cache.dirty_bytes() > ctx.frame.dirty_bytes_per_store {
             ctx.frame.commit_requested = true;
         }
         Ok(())
@@ -185,6 +185,10 @@ where
 
     fn cached_bytes(&self) -> usize {
         self.cache.bytes()
+    }
+
+    fn dirty_bytes(&self) -> usize {
+        self.cache.dirty_bytes()
     }
 
     fn open_windows(&self) -> usize {

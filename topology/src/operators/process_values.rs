@@ -60,7 +60,7 @@ where
             |key| load_key(writer, key, (key_buffer, value_buffer), ctx).map_err(ProcessError::from),
             |slot| (self.step)(&record, slot, forward),
         )?;
-        if cache.bytes() > ctx.frame.cache_bytes_per_store {
+        if cache.dirty_bytes() > ctx.frame.dirty_bytes_per_store {
             ctx.frame.commit_requested = true;
         }
         let mut refusals = Refusals::default();
@@ -97,6 +97,10 @@ impl<K: Hash + Eq + Clone, V, S, V2, F> Stateful for ProcessValues<K, V, S, V2, 
 
     fn cached_bytes(&self) -> usize {
         self.cache.bytes()
+    }
+
+    fn dirty_bytes(&self) -> usize {
+        self.cache.dirty_bytes()
     }
 
     fn open_windows(&self) -> usize {

@@ -56,6 +56,7 @@ pub(crate) struct WindowedAggregate<K, V, A, F> {
     segments: Vec<Segment<K, A>>,
     next_close: Timestamp,
     cached_bytes: usize,
+    dirty_bytes: usize,
     input: std::marker::PhantomData<fn(V)>,
 }
 
@@ -119,6 +120,7 @@ where
             segments: Vec::new(),
             next_close: Timestamp(i64::MAX),
             cached_bytes: 0,
+            dirty_bytes: 0,
             input: std::marker::PhantomData,
         }
     }
@@ -142,6 +144,7 @@ where
             segment.start.plus_millis(windows.size_ms()).plus_millis(windows.grace_ms())
         });
         self.cached_bytes = self.segments.iter().map(|segment| segment.cache.bytes()).sum();
+        self.dirty_bytes = self.segments.iter().map(|segment| segment.cache.dirty_bytes()).sum();
     }
 
     /// Emits what a closing window still has to tell.
@@ -222,7 +225,7 @@ where
             let known = self.segments.len();
             let place = Self::segment(&mut self.segments, start);
             let Some(segment) = self.segments.get_mut(place) else { continue };
-            let before = segment.cache.len();
+            let before = (segment.cache.len(), segment.cache.dirty_bytes());
             let WindowedStore { writer, local_key, key: key_buffer, value: value_buffer, .. } =
                 &mut self.store;
             let writer = &*writer;
@@ -238,7 +241,8 @@ where
                 },
                 |slot| (self.fold)(record.key, record.value, slot),
             );
-            self.cached_bytes += (segment.cache.len() - before) * AggregateCache::<K, A>::ENTRY_BYTES;
+            self.cached_bytes += (segment.cache.len() - before.0) * AggregateCache::<K, A>::ENTRY_BYTES;
+            self.dirty_bytes += segment.cache.dirty_bytes() - before.1;
             if self.segments.len() > known {
                 // A record that is refused opens no window.
                 if result.is_err() {
@@ -251,7 +255,7 @@ where
         if !accepted {
             ctx.late()?;
         }
-        if self.cached_bytes > ctx.frame.cache_bytes_per_store {
+        if self.dirty_bytes > ctx.frame.dirty_bytes_per_store {
             ctx.frame.commit_requested = true;
         }
         refusals.first()
@@ -349,6 +353,10 @@ where
 
     fn cached_bytes(&self) -> usize {
         self.cached_bytes
+    }
+
+    fn dirty_bytes(&self) -> usize {
+        self.dirty_bytes
     }
 
     fn open_windows(&self) -> usize {

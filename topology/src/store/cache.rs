@@ -174,6 +174,11 @@ impl<K: Hash + Eq + Clone, A> AggregateCache<K, A> {
         self.entries.len()
     }
 
+    /// Roughly how much memory the changed entries take that are not committed. They cannot be evicted.
+    pub(crate) fn dirty_bytes(&self) -> usize {
+        self.dirty.len() * Self::ENTRY_BYTES
+    }
+
     /// Whether any entry is changed and not committed.
     pub(crate) fn has_dirty(&self) -> bool {
         !self.dirty.is_empty()

@@ -2,11 +2,15 @@
 
 use std::error::Error;
 use std::str::FromStr;
+use std::time::Duration;
 
 use riacho::kafka::{ClientSettings, EmbeddedKafka, KafkaAdmin};
 use riacho::ports::NewTopic;
 
 use super::jvm::JvmKafka;
+
+/// How long somebody's cluster may take for its first answer.
+const ANSWER_LIMIT: Duration = Duration::from_secs(10);
 
 /// Where Kafka is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -44,7 +48,13 @@ impl Broker {
     pub(super) fn start(place: &Place) -> Result<Broker, Box<dyn Error>> {
         Ok(match place {
             Place::Embedded => Broker::Embedded(EmbeddedKafka::start()?),
-            Place::Cluster(servers) => Broker::Cluster(servers.clone()),
+            Place::Cluster(servers) => {
+                let mut settings = ClientSettings::new(servers.as_str(), "riacho-demo");
+                settings.request_timeout = ANSWER_LIMIT;
+                let asked = KafkaAdmin::new(&settings)?.topics();
+                asked.map_err(|error| format!("no Kafka answers at {servers}: {}", error.message))?;
+                Broker::Cluster(servers.clone())
+            }
             Place::Jvm => Broker::Jvm(JvmKafka::start()?),
         })
     }

@@ -15,6 +15,8 @@ use riacho::SystemClock;
 use riacho::kafka::{ClientSettings, KafkaAdmin};
 use riacho::ports::Clock as _;
 
+use super::say;
+
 /// The version that the tests run on too.
 const VERSION: &str = "4.1.1";
 const POM: &str = include_str!("../../../../tests/support/kafka-jars/pom.xml");
@@ -59,7 +61,7 @@ impl JvmKafka {
             return Err("--kafka jvm needs Java 17 (Debian: apt-get install default-jdk-headless)".into());
         }
         let jars = jars()?;
-        println!("starting Apache Kafka {VERSION} in a JVM (some ten seconds)");
+        say(&format!("starting Apache Kafka {VERSION} in a JVM (some ten seconds)"))?;
         let folder = env::temp_dir().join(format!("riacho-demo-kafka-{}", uuid::Uuid::new_v4().simple()));
         fs::create_dir_all(&folder)?;
         let bootstrap = format!("127.0.0.1:{}", free_port()?);
@@ -173,7 +175,7 @@ fn fetch(cache: &Path, folder: &Path) -> Result<(), Box<dyn Error>> {
     if !answers("mvn", "--version") {
         return Err("--kafka jvm fetches Apache Kafka with Maven (Debian: apt-get install maven)".into());
     }
-    println!("fetching Apache Kafka {VERSION} from Maven Central into {}", folder.display());
+    say(&format!("fetching Apache Kafka {VERSION} from Maven Central into {}", folder.display()))?;
     // Renamed only when complete, so that a fetch that was cut short leaves nothing that looks whole.
     let partial = cache.join(format!(".kafka-{}", uuid::Uuid::new_v4().simple()));
     fs::create_dir_all(&partial)?;

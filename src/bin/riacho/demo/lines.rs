@@ -1,9 +1,10 @@
 //! Shows the figures as plain lines, for files and pipes.
 
+use std::io;
 use std::time::Duration;
 
-use super::Wish;
 use super::figures::{Figures, Stage, grouped};
+use super::{Wish, say};
 use crate::signals::Signals;
 
 const STEP: Duration = Duration::from_millis(250);
@@ -21,25 +22,29 @@ impl Lines {
     }
 
     /// Writes a line if it is time for one, then waits a little.
-    pub(super) fn show(&mut self, figures: &Figures, signals: &Signals) -> Wish {
+    ///
+    /// # Errors
+    /// When nobody reads them any more.
+    pub(super) fn show(&mut self, figures: &Figures, signals: &Signals) -> io::Result<Wish> {
         match figures.stage {
             Stage::Starting => {}
             Stage::Running if figures.lasted >= self.next_at => {
                 self.next_at = figures.lasted + INTERVAL;
-                println!("{}", line(figures));
+                say(&line(figures))?;
             }
             Stage::Running => {}
             Stage::Closing if self.said_closing => {}
             Stage::Closing => {
                 self.said_closing = true;
-                println!("{}\nclosing the last windows", line(figures));
+                say(&line(figures))?;
+                say("closing the last windows")?;
             }
         }
         // Once somebody wants an end, this returns at once.
         if signals.wait(STEP) {
             std::thread::park_timeout(STEP);
         }
-        Wish::GoOn
+        Ok(Wish::GoOn)
     }
 }
 

@@ -12,7 +12,7 @@ mod view;
 mod watcher;
 
 use std::error::Error;
-use std::io::IsTerminal as _;
+use std::io::{self, IsTerminal as _, Write as _};
 use std::num::NonZeroU32;
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -20,6 +20,7 @@ use std::thread;
 use std::time::Duration;
 
 use riacho::observe::log::{self, LogSettings};
+use riacho::ports::Clock as _;
 use riacho::{Snapshot, Streams, SystemClock};
 
 use crate::signals::Signals;
@@ -75,6 +76,14 @@ enum Wish {
     End,
 }
 
+/// Writes lines for whoever started the demo.
+///
+/// # Errors
+/// When nobody reads them any more.
+fn say(lines: &str) -> io::Result<()> {
+    writeln!(io::stdout(), "{lines}")
+}
+
 /// Sets a flag when it is dropped, so that a thread that waits for it ends however its owner does.
 struct Raise<'a>(&'a AtomicBool);
 
@@ -90,21 +99,21 @@ impl Drop for Raise<'_> {
 /// When there is no Kafka to run on, or something fails before there is a verdict.
 pub(crate) fn run(args: Args) -> Result<ExitCode, Box<dyn Error>> {
     let signals = Signals::listen()?;
-    let on_terminal = std::io::stdout().is_terminal();
+    let on_terminal = io::stdout().is_terminal();
     let seconds = args.seconds.or((!on_terminal).then_some(SECONDS_UNATTENDED));
 
     let broker = Broker::start(&args.kafka)?;
-    println!("{}", broker.introduction());
+    say(&broker.introduction())?;
     let scene = Scene::set(&args, &broker)?;
     // Log lines would be drawn over the view.
-    if !on_terminal || !std::io::stderr().is_terminal() {
+    if !on_terminal || !io::stderr().is_terminal() {
         log::init(&LogSettings::of(&scene.config))?;
     }
-    println!("{}", scene.introduction());
+    say(&scene.introduction())?;
     let verdict = play(&args, &scene, &signals, on_terminal, seconds.map(Duration::from_secs));
     scene.clear(&broker);
     let verdict = verdict?;
-    println!("{verdict}");
+    say(&verdict.to_string())?;
     Ok(if verdict.passed() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
@@ -118,14 +127,14 @@ fn play(
     let clock = SystemClock::new();
     let streams = Streams::start_with(scene.topology()?, scene.config.clone(), &|| signals.requested())?;
     if !on_terminal {
-        println!("waiting for the consumer group");
+        say("waiting for the consumer group")?;
     }
     let mut screen =
         if on_terminal { Screen::Terminal(Box::new(View::open()?)) } else { Screen::Lines(Lines::new()) };
     let mut meter = Meter::new(&scene.title(), duration);
     let proof = Proof::new(scene.rules());
     let board = Board::new();
-    let (stop_source, stop_watcher) = (AtomicBool::new(false), AtomicBool::new(false));
+    let [stop_source, stop_watcher, given_up] = [(); 3].map(|()| AtomicBool::new(false));
     let source = Source::new(args, scene)?;
     let watcher = Watcher::open(scene)?;
     let sent = source.sent();
@@ -135,17 +144,18 @@ fn play(
         let watching = scope.spawn(|| watcher.watch(&proof, &board, &stop_watcher));
         let flowed = thread::scope(|inner| -> Result<(), Box<dyn Error>> {
             let _end_source = Raise(&stop_source);
+            let _end_drain = Raise(&given_up);
             let mut show = |stage, meter: &mut Meter| -> Result<Wish, Box<dyn Error>> {
                 let figures = meter.measure(&clock, stage, &sent, &streams, &board, &proof);
                 let wish = match &mut screen {
                     Screen::Terminal(view) => view.show(&figures)?,
-                    Screen::Lines(lines) => lines.show(&figures, signals),
+                    Screen::Lines(lines) => lines.show(&figures, signals)?,
                 };
                 Ok(wish)
             };
-            await_running(&streams, signals, &mut || show(Stage::Starting, &mut meter))?;
+            await_running(&streams, &clock, signals, &mut || show(Stage::Starting, &mut meter))?;
             meter.begin(&clock);
-            let sending = inner.spawn(|| source.run(&streams, &proof, &stop_source));
+            let sending = inner.spawn(|| source.run(&streams, &proof, &stop_source, &given_up));
             let mut stage = Stage::Running;
             while !sending.is_finished() {
                 let wish = show(stage, &mut meter)?;
@@ -176,7 +186,7 @@ fn play(
         // Why the application ended says more than that the generator or the reader waited in vain.
         closed?;
         flowed?;
-        watched?;
+        watched.map_err(|error| error as Box<dyn Error>)?;
         Ok(last)
     })?;
     Ok(proof.verdict(&board, &last, sent.total(), meter.lasted()))
@@ -184,21 +194,24 @@ fn play(
 
 fn await_running(
     streams: &Streams,
+    clock: &SystemClock,
     signals: &Signals,
     show: &mut dyn FnMut() -> Result<Wish, Box<dyn Error>>,
 ) -> Result<(), Box<dyn Error>> {
-    let mut waited = Duration::ZERO;
     const STEP: Duration = Duration::from_millis(100);
+    let deadline = clock.monotonic() + START_LIMIT;
     while !streams.wait_until_running(STEP) {
-        waited += STEP;
         if let Some(failure) = streams.failure() {
             return Err(failure.into());
         }
         if show()? == Wish::End || signals.requested() {
             return Err("stopped before the application was running".into());
         }
-        if waited > START_LIMIT {
-            return Err("the application is not running after 90 s: is the cluster healthy?".into());
+        if clock.monotonic() > deadline {
+            let seconds = START_LIMIT.as_secs();
+            return Err(
+                format!("the application is not running after {seconds} s: is the cluster healthy?").into()
+            );
         }
     }
     Ok(())

@@ -126,3 +126,95 @@ impl fmt::Display for Verdict {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use riacho::{EmitStrategy, Serde as _, Timestamp, Window};
+
+    use super::*;
+    use crate::transactions::aggregate::{Aggregated, AggregatedSerde, CurrencyTotal};
+    use crate::transactions::money::{Cents, Currency};
+
+    const RULES: OracleRules = OracleRules {
+        partitions: 1,
+        size_ms: 5_000,
+        advance_ms: 5_000,
+        grace_ms: 2_000,
+        ahead_ms_max: 60_000,
+        keyed_by_vendor: true,
+        emit: EmitStrategy::OnWindowUpdateAndClose,
+        exactly_once: true,
+    };
+
+    /// A sale of 10.00 at 1 s, and what closes its window.
+    fn send(proof: &Proof) {
+        for (offset, vendor, time) in [(0, "v", 1_000), (1, "closing_0", 12_000)] {
+            let value = format!(
+                r#"{{"id_transacao":"a","id_usuario":"u","valor":10.00,"hora_transacao":{time},"id_vendedor":"{vendor}","tipo_transacao":"compra","localizacao":"x","metodo_pagamento":"pix","compra_internacional":"false","moeda":"BRL"}}"#
+            );
+            let (key, value) = (Some(vendor.as_bytes()), Some(value.as_bytes()));
+            proof.sent(&Input { partition: 0, offset, reference: Timestamp(12_000), key, value });
+        }
+    }
+
+    fn write(proof: &Proof, board: &Board, cents: i64) {
+        let total = Cents(cents);
+        let aggregated = Aggregated {
+            vendor: "v".into(),
+            window: Window { start: Timestamp(0), end: Timestamp(5_000) },
+            closed: true,
+            count: 1,
+            total,
+            min: total,
+            max: total,
+            mean: total,
+            currencies: [CurrencyTotal::new(Currency::BRL, 1, total).unwrap()].into_iter().collect(),
+        };
+        let mut out = Vec::new();
+        AggregatedSerde.serialize(&aggregated, &mut out).unwrap();
+        proof.written(Some(b"v"), Some(&out));
+        board.written(Some(&out));
+    }
+
+    fn verdict(proof: Proof, board: &Board, processed: u64) -> Verdict {
+        let last = Snapshot { records: processed, ..Snapshot::default() };
+        proof.verdict(board, &last, 2, Duration::from_secs(1))
+    }
+
+    #[test]
+    fn a_right_window_passes() {
+        let (proof, board) = (Proof::new(RULES), Board::new());
+        send(&proof);
+        write(&proof, &board, 1_000);
+        assert_eq!(proof.so_far(), (1, 0));
+        let verdict = verdict(proof, &board, 2);
+        assert!(verdict.passed(), "{verdict}");
+        assert!(verdict.to_string().starts_with("PASS: 1 closed windows with 1 vendor totals"), "{verdict}");
+    }
+
+    #[test]
+    fn nothing_compared_never_passes() {
+        let verdict = verdict(Proof::new(RULES), &Board::new(), 2);
+        assert!(!verdict.passed());
+        assert!(verdict.to_string().contains("nothing is proved"), "{verdict}");
+    }
+
+    #[test]
+    fn a_missing_window_a_wrong_sum_or_a_lost_record_fails() {
+        let (missing, board) = (Proof::new(RULES), Board::new());
+        send(&missing);
+        assert!(!verdict(missing, &board, 2).passed());
+
+        let (wrong, board) = (Proof::new(RULES), Board::new());
+        send(&wrong);
+        write(&wrong, &board, 1_001);
+        let wrong = verdict(wrong, &board, 2);
+        assert!(wrong.to_string().starts_with("FAIL: 1 closed windows with 1 vendor totals"), "{wrong}");
+
+        let (lost, board) = (Proof::new(RULES), Board::new());
+        send(&lost);
+        write(&lost, &board, 1_000);
+        let lost = verdict(lost, &board, 1);
+        assert!(lost.to_string().contains("2 records were sent, but 1 processed"), "{lost}");
+    }
+}

@@ -106,11 +106,18 @@ impl Source {
         self.sent.clone()
     }
 
-    /// Sends until `stop`, then closes all windows and waits until the application has committed all of it.
+    /// Sends until `stop`, then closes all windows and waits until the application has committed all of it, or until
+    /// `given_up`.
     ///
     /// # Errors
     /// When a record is not taken, or the application ends or gets stuck.
-    pub(super) fn run(mut self, streams: &Streams, proof: &Proof, stop: &AtomicBool) -> Result<(), String> {
+    pub(super) fn run(
+        mut self,
+        streams: &Streams,
+        proof: &Proof,
+        stop: &AtomicBool,
+        given_up: &AtomicBool,
+    ) -> Result<(), String> {
         let began = self.clock.monotonic();
         // What could not be sent in its time is not sent later: the rate is a limit, not a debt.
         let mut forgone = 0;
@@ -135,7 +142,7 @@ impl Source {
         }
         self.close_windows(proof)?;
         self.writer.flush().map_err(|error| error.to_string())?;
-        self.drain(streams)
+        self.drain(streams, given_up)
     }
 
     /// How many records may be sent, wherever they all go.
@@ -194,7 +201,7 @@ impl Source {
         Ok(())
     }
 
-    fn drain(&self, streams: &Streams) -> Result<(), String> {
+    fn drain(&self, streams: &Streams, given_up: &AtomicBool) -> Result<(), String> {
         let mut left_before = i64::MAX;
         let mut moved_at = self.clock.monotonic();
         loop {
@@ -208,8 +215,8 @@ impl Source {
             } else if now - moved_at > SILENCE_MAX {
                 return Err(format!("{left} records are sent but not committed, and nothing moves"));
             }
-            if streams.state().has_ended() {
-                return Err("the application has ended".to_owned());
+            if streams.state().has_ended() || given_up.load(Ordering::Acquire) {
+                return Err(format!("{left} records are sent but not committed, and nobody waits for them"));
             }
             thread::park_timeout(4 * TICK);
         }

@@ -196,6 +196,7 @@ impl TestDriver {
 impl Settings {
     fn apply(&self, frame: &mut TaskFrame) {
         frame.cache_bytes_per_store = self.cache_bytes_per_store;
+        frame.dirty_bytes_per_store = self.cache_bytes_per_store;
         frame.late_topic.clone_from(&self.late_topic);
         frame.timestamp_ahead_max_ms = self.timestamp_ahead_max_ms;
     }

@@ -20,7 +20,7 @@ Settings come from --set and --bootstrap-server, then from RIACHO_... variables,
 then defaults. RIACHO_COMMIT_INTERVAL_MS is commit.interval.ms; RIACHO_SASL_PASSWORD_FILE names a file \
 with the secret. `riacho config show` prints all of them with where they come from.
 
-Exit codes: 0 done, 1 failed, 2 wrong use, 130 and 143 ended by a second Ctrl-C or SIGTERM.";
+Exit codes: 0 done, 1 failed, 2 wrong use or settings, 130 and 143 ended by a second Ctrl-C or SIGTERM.";
 
 /// Kafka Streams for Rust: ready applications and the tools around them.
 #[derive(Parser)]

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use riacho::kafka::{ClientSettings, Isolation, KafkaAdmin, KafkaChangelogReader, StartAt, TopicReader};
 use riacho::ports::{ChangelogReader as _, ClientError, ClientErrorKind};
-use riacho::{Error, Topology, TopicName, TopicPartition};
+use riacho::{Error, TopicName, TopicPartition, Topology};
 
 use crate::Failure;
 use crate::settings::Loaded;
@@ -28,7 +28,11 @@ impl Goal {
     ///
     /// # Errors
     /// When there is no input topic, or Kafka refuses.
-    pub(crate) fn of(loaded: &Loaded, topology: &Topology, signals: &Signals) -> Result<Option<Goal>, Failure> {
+    pub(crate) fn of(
+        loaded: &Loaded,
+        topology: &Topology,
+        signals: &Signals,
+    ) -> Result<Option<Goal>, Failure> {
         const AGAIN: Duration = Duration::from_secs(1);
         loop {
             match Goal::now(loaded, topology) {

@@ -24,9 +24,15 @@ use std::io::{self, ErrorKind, Write as _};
 use std::process::ExitCode;
 
 use clap::Parser as _;
+use riacho::config::ConfigErrors;
+
+use crate::transactions::generator::BadGeneratorOption;
 
 /// Why a verb gives up: told to the user as it stands.
 pub(crate) type Failure = Box<dyn Error>;
+
+/// As for flags that do not exist.
+const WRONG_USE: u8 = 2;
 
 fn main() -> ExitCode {
     match cli::Cli::parse().run() {
@@ -36,13 +42,17 @@ fn main() -> ExitCode {
         Err(failure) => {
             // There is nobody left to tell if stderr is gone too.
             let _ignored = writeln!(io::stderr(), "riacho: {}", told(failure.as_ref()));
-            ExitCode::FAILURE
+            if is_wrong_use(failure.as_ref()) { ExitCode::from(WRONG_USE) } else { ExitCode::FAILURE }
         }
     }
 }
 
 fn is_broken_pipe(failure: &(dyn Error + 'static)) -> bool {
     failure.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == ErrorKind::BrokenPipe)
+}
+
+fn is_wrong_use(failure: &(dyn Error + 'static)) -> bool {
+    failure.is::<ConfigErrors>() || failure.is::<BadGeneratorOption>()
 }
 
 /// The failure and what is behind it, as far as that is not in its own words.

@@ -1,8 +1,9 @@
 //! `riacho replay`: a file of JSON lines into a topic, in its order and at a chosen speed.
 
 use std::borrow::Cow;
+use std::fmt::Display;
 use std::fs::File;
-use std::io::{BufRead as _, BufReader, Read, Write as _};
+use std::io::{self, BufRead, BufReader, Read, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
@@ -197,60 +198,63 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, Failure> {
     topics::ensure(&KafkaAdmin::new(&loaded.for_questions())?, &args.topic, args.partitions, &loaded.config)?;
     let mut writer = TopicWriter::new(&client_settings(&loaded.config))?;
     let clock = SystemClock::new();
-    let mut gauge = Gauge::new("bytes replayed", bytes);
+    let gauge = Gauge::new("bytes replayed", bytes);
+    let written = write_lines(BufReader::new(file), args, &mut writer, &signals, gauge);
+    // What comes before a line that cannot be written is written all the same.
+    writer.flush()?;
+    let (records, seconds) = (writer.counts().delivered, clock.monotonic().as_secs_f64());
+    writeln!(io::stdout(), "{} records to {} in {seconds:.1} s", HumanCount(records), args.topic)?;
+    Ok(if written? { ExitCode::SUCCESS } else { ExitCode::from(INTERRUPTED) })
+}
+
+/// Writes line by line; tells whether it came to the end before somebody wanted it to stop.
+fn write_lines(
+    mut lines: impl BufRead,
+    args: &Args,
+    writer: &mut TopicWriter,
+    signals: &Signals,
+    mut gauge: Gauge,
+) -> Result<bool, Failure> {
+    let clock = SystemClock::new();
     let mut pace = Pace { speed: args.speed, first: None };
-    let mut lines = BufReader::new(file);
     let (mut text, mut read, mut number) = (String::new(), 0u64, 0u64);
-    let mut stopped = false;
     loop {
         text.clear();
-        let bytes = lines.read_line(&mut text).map_err(|error| at(&args.file, number + 1, &error))?;
-        if bytes == 0 {
-            break;
-        }
         number += 1;
+        let at = |reason: &dyn Display| format!("{}:{number}: {reason}", args.file.display());
+        let bytes = lines.read_line(&mut text).map_err(|error| at(&error))?;
+        if bytes == 0 {
+            return Ok(true);
+        }
         read += bytes as u64;
         if text.trim().is_empty() {
             continue;
         }
-        let line = Line::parse(&text).map_err(|reason| at(&args.file, number, &reason))?;
-        if let Some(time) = line.timestamp {
-            let due = pace.due(time);
-            stopped = signals.wait(due.saturating_sub(clock.monotonic()));
+        let line = Line::parse(&text).map_err(|reason| at(&reason))?;
+        let due = line.timestamp.map_or(Duration::ZERO, |time| pace.due(time));
+        if signals.wait(due.saturating_sub(clock.monotonic())) {
+            return Ok(false);
         }
-        if stopped || signals.requested() {
-            stopped = true;
-            break;
-        }
-        writer.write(NewRecord {
+        let record = NewRecord {
             topic: &args.topic,
             partition: line.partition,
             key: line.key.as_deref(),
             value: line.value.as_deref(),
             timestamp: line.timestamp,
             headers: Some(&line.headers),
-        })?;
+        };
+        writer.write(record).map_err(|error| at(&error))?;
         gauge.at(read);
     }
-    writer.flush()?;
-    drop(gauge);
-    let (records, seconds) = (writer.counts().delivered, clock.monotonic().as_secs_f64());
-    let topic = &args.topic;
-    writeln!(std::io::stdout(), "{} records to {topic} in {seconds:.1} s", HumanCount(records))?;
-    Ok(if stopped { ExitCode::from(INTERRUPTED) } else { ExitCode::SUCCESS })
 }
 
 fn open(path: &Path) -> Result<(Box<dyn Read>, Option<u64>), Failure> {
     if path.as_os_str() == "-" {
-        return Ok((Box::new(std::io::stdin()), None));
+        return Ok((Box::new(io::stdin()), None));
     }
     let file = File::open(path).map_err(|error| format!("{} cannot be read: {error}", path.display()))?;
     let bytes = file.metadata().ok().map(|metadata| metadata.len());
     Ok((Box::new(file), bytes))
-}
-
-fn at(path: &Path, line: u64, reason: &dyn std::fmt::Display) -> Failure {
-    format!("{}:{line}: {reason}. What comes before this line was written", path.display()).into()
 }
 
 #[cfg(test)]

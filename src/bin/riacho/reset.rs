@@ -56,7 +56,7 @@ struct Plan {
 
 pub(crate) fn run(args: &Args) -> Result<ExitCode, Failure> {
     let App::Transactions = args.app;
-    let loaded = args.settings.load_for_tool()?;
+    let loaded = args.settings.load_for_question()?;
     let application = loaded.config.application_id();
     let settings = loaded.for_questions();
     let admin = KafkaAdmin::new(&settings)?;

@@ -63,12 +63,24 @@ impl Settings {
         Ok(Loaded { config, app })
     }
 
-    /// Checks everything and begins to log, for a verb that only says what is wrong.
+    /// Checks everything and begins to log, for a verb that works for long and tells what is in its way.
     ///
     /// # Errors
     /// As [`load`](Self::load), or when the log filter is wrong.
     pub(crate) fn load_for_tool(&self) -> Result<Loaded, Failure> {
-        let loaded = self.load(&[("riacho.log.level", "warn")])?;
+        self.load_with_log("warn")
+    }
+
+    /// Checks everything and begins to log, for a verb that asks something: its failure says all there is to say.
+    ///
+    /// # Errors
+    /// As [`load`](Self::load), or when the log filter is wrong.
+    pub(crate) fn load_for_question(&self) -> Result<Loaded, Failure> {
+        self.load_with_log("error")
+    }
+
+    fn load_with_log(&self, level: &str) -> Result<Loaded, Failure> {
+        let loaded = self.load(&[("riacho.log.level", level)])?;
         log::init(&LogSettings::of(&loaded.config))?;
         Ok(loaded)
     }

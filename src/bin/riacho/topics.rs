@@ -131,7 +131,7 @@ fn create(args: &CreateArgs) -> Result<ExitCode, Failure> {
     if let Some(factor) = args.replication_factor {
         settings.set("replication.factor", factor);
     }
-    let loaded = settings.load_for_tool()?;
+    let loaded = settings.load_for_question()?;
     let admin = KafkaAdmin::new(&loaded.for_questions())?;
     let needed = needed(&loaded, &admin, args.partitions)?;
     let mut out = std::io::stdout().lock();
@@ -170,7 +170,7 @@ fn settings_of(topic: &NewTopic) -> String {
 
 fn check(args: &CheckArgs) -> Result<ExitCode, Failure> {
     let App::Transactions = args.app;
-    let loaded = args.settings.load_for_tool()?;
+    let loaded = args.settings.load_for_question()?;
     let admin = KafkaAdmin::new(&loaded.for_questions())?;
     let mut out = std::io::stdout().lock();
     let mut sound = true;

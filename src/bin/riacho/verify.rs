@@ -60,7 +60,7 @@ enum Open {
 
 pub(crate) fn run(args: &Args) -> Result<ExitCode, Failure> {
     let App::Transactions = args.app;
-    let loaded = args.settings.load_for_tool()?;
+    let loaded = args.settings.load_for_question()?;
     let mut verifier = Verifier::new(&loaded)?;
     let open = if args.open == Open::Compare { OpenWindows::Compare } else { OpenWindows::Skip };
     let sources = verifier.sources(Duration::from_secs(args.wait))?;

@@ -68,26 +68,41 @@ pub(super) fn check(database: &Path) -> Result<ManifestLength, StateError> {
             Err(StateError::corrupt(database, "CURRENT is missing"))
         };
     }
+    let manifest = Manifest::current(database)?;
+    let mut length = None;
     for log in &logs {
         let file = File::open(log).map_err(|error| StateError::io("open", log, error))?;
-        if let Some(at) = find_recycled(file).map_err(|error| StateError::io("read", log, error))? {
+        let records = walk(file).map_err(|error| StateError::io("read", log, error))?;
+        if let Some(at) = records.recycled_at {
             let what = format!("byte {at} of {} cannot be the type of a record there", log.display());
             return Err(StateError::corrupt(database, what));
         }
+        if *log == manifest.path {
+            length = Some(ManifestLength { number: manifest.number, bytes: records.whole_bytes });
+        }
     }
-    let manifest = Manifest::current(database)?;
-    let length = manifest.length()?;
     length.ok_or_else(|| StateError::corrupt(database, format!("{} is missing", manifest.path.display())))
 }
 
-/// The place of the first record of a type that only recycled logs have.
-///
-/// We recycle none, but one flipped bit makes such a record of an ordinary one, and RocksDB 11.8 then reads it again
-/// and again without end. Checksums are left to RocksDB: where they are wrong it skips the rest of the block, so this
-/// sees all records that it sees.
-fn find_recycled(mut log: impl Read) -> io::Result<Option<u64>> {
+/// What the headers of a log's records tell.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Records {
+    /// The place of the first record's type that only recycled logs have.
+    ///
+    /// We recycle none, but one flipped bit makes such a record of an ordinary one, and RocksDB 11.8 then reads it
+    /// again and again without end.
+    recycled_at: Option<u64>,
+    /// Where the last record ends before the first one that is cut off or zeroed. RocksDB takes that for the end.
+    whole_bytes: u64,
+}
+
+/// Reads the headers. Checksums are left to RocksDB: where they are wrong it skips the rest of the block, so this sees
+/// all records that it sees.
+fn walk(mut log: impl Read) -> io::Result<Records> {
     const HEADER_BYTES: usize = 7;
     const RECYCLED: [u8; 6] = [5, 6, 7, 8, 11, 131];
+    let mut records = Records::default();
+    let mut whole = true;
     let mut block = Vec::new();
     for start in (0..).step_by(BLOCK_BYTES as usize) {
         block.clear();
@@ -95,21 +110,26 @@ fn find_recycled(mut log: impl Read) -> io::Result<Option<u64>> {
             break;
         }
         let mut at = 0;
-        // Checksum, length, type. A length of 0 with type 0 is where a block was filled up.
+        // Checksum, length, type.
         while let Some(&[_, _, _, _, low, high, kind]) =
             block.get(at..).and_then(<[u8]>::first_chunk::<HEADER_BYTES>)
         {
-            if RECYCLED.contains(&kind) {
-                return Ok(Some(start + at as u64 + 6));
-            }
-            let length = usize::from(u16::from_le_bytes([low, high]));
-            if length == 0 && kind == 0 {
+            let end = at + HEADER_BYTES + usize::from(u16::from_le_bytes([low, high]));
+            let zeroed = kind == 0 && end == at + HEADER_BYTES;
+            if zeroed || end > block.len() {
+                whole = false;
                 break;
             }
-            at += HEADER_BYTES + length;
+            if RECYCLED.contains(&kind) {
+                records.recycled_at.get_or_insert(start + at as u64 + 6);
+            }
+            if whole {
+                records.whole_bytes = start + end as u64;
+            }
+            at = end;
         }
     }
-    Ok(None)
+    Ok(records)
 }
 
 #[cfg(test)]
@@ -124,18 +144,27 @@ mod tests {
     #[test]
     fn a_recycled_record_is_found_where_it_stands() {
         let log = [record(1, 100), record(130, 8), record(5, 10)].concat();
-        assert_eq!(find_recycled(log.as_slice()).unwrap(), Some(107 + 15 + 6));
+        assert_eq!(walk(log.as_slice()).unwrap().recycled_at, Some(107 + 15 + 6));
         let two_blocks = [record(2, BLOCK_BYTES as usize - 7), record(4, 50), record(131, 0)].concat();
-        assert_eq!(find_recycled(two_blocks.as_slice()).unwrap(), Some(BLOCK_BYTES + 57 + 6));
+        assert_eq!(walk(two_blocks.as_slice()).unwrap().recycled_at, Some(BLOCK_BYTES + 57 + 6));
     }
 
     #[test]
-    fn bytes_that_are_not_types_are_not_taken_for_them() {
-        let padded = [record(1, BLOCK_BYTES as usize - 7 - 6), vec![5; 6], record(1, 9)].concat();
-        let cut = record(1, 100)[..60].to_vec();
-        let zeroed = [record(1, 10), vec![0; 500], record(5, 10)].concat();
-        for log in [vec![], record(1, 0), [record(1, 5), record(1, 8)].concat(), padded, cut, zeroed] {
-            assert_eq!(find_recycled(log.as_slice()).unwrap(), None);
-        }
+    fn a_log_is_whole_up_to_what_is_cut_off_or_zeroed() {
+        let block = BLOCK_BYTES as usize;
+        let whole = |log: &[u8]| {
+            let records = walk(log).unwrap();
+            assert_eq!(records.recycled_at, None);
+            records.whole_bytes as usize
+        };
+        assert_eq!(whole(&[]), 0);
+        assert_eq!(whole(&record(1, 0)), 7);
+        let padded = [record(1, block - 7 - 6), vec![5; 6], record(1, 9)].concat();
+        assert_eq!(whole(&padded), padded.len());
+        assert_eq!(whole(&padded[..block]), block - 6);
+        assert_eq!(whole(&[record(1, 20), record(1, 100)].concat()[..60]), 27);
+        assert_eq!(whole(&[record(1, 20), record(1, 100)].concat()[..30]), 27);
+        assert_eq!(whole(&[record(1, 20), vec![0; 500], record(1, 9)].concat()), 27);
+        assert_eq!(whole(&[record(1, 20), vec![0; block - 27], record(1, 9)].concat()), 27);
     }
 }

@@ -310,9 +310,12 @@ fn statistics_tell_memory_disk_and_keys() {
     assert!(memory.statistics().block_cache_bytes > 0);
 }
 
+/// A put, or with no value a delete.
+type Write = (StoreIndex, Vec<u8>, Option<Vec<u8>>);
+
 /// A history whose every commit is known: what the stores must hold after `commits` of them.
 struct History {
-    commits: Vec<Vec<(StoreIndex, Vec<u8>, Option<Vec<u8>>)>>,
+    commits: Vec<Vec<Write>>,
 }
 
 impl History {

@@ -9,7 +9,7 @@
 
 /// How many commits back the trail goes. More than can happen while one write buffer is flushed: what was flushed
 /// earlier has its record in a MANIFEST whose length later marks hold.
-pub(super) const MARKS: u64 = 32;
+pub(super) const MARKS: u64 = 128;
 
 /// Which MANIFEST, and how long.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -100,7 +100,7 @@ mod tests {
     #[test]
     fn a_gap_in_the_trail_is_found() {
         for gap in 0..MARKS as usize - 1 {
-            let mut marks = trail(100);
+            let mut marks = trail(1_000);
             marks[gap].commit -= MARKS;
             assert!(verify(&marks, MANIFEST).is_err(), "gap at {gap}");
             marks.remove(gap);

@@ -12,8 +12,8 @@ setup: ## Install what a build needs (apt-get as root), or say what is missing
 build: setup ## The program, in target/release/riacho
 	cargo build --release --locked
 
-demo: setup ## The main job with generator, live view and proof; KAFKA=host:port for a cluster of yours, APP=name for another job
-	cargo run --release --locked --bin riacho -- demo $(APP) $(if $(KAFKA),--kafka $(KAFKA))
+demo: setup ## The main job with generator, live view and proof; KAFKA=host:port for a cluster of yours, KAFKA=jvm for a real broker
+	cargo run --release --locked --bin riacho -- demo $(if $(KAFKA),--kafka $(KAFKA))
 
 test: ## Lint and all tests on a real Kafka (JVM, and Docker where there is one); RIACHO_TEST_KAFKA=docker|jvm|host:port
 	@scripts/setup.sh test

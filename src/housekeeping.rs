@@ -1,5 +1,5 @@
-//! What has to be done now and then and not by a stream thread: the ends of the inputs, purging repartition topics,
-//! deleting state that nobody has used for long.
+//! What has to be done now and then and not by a stream thread: the ends of the inputs, the memory of the block cache,
+//! purging repartition topics, deleting state that nobody has used for long.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -22,6 +22,8 @@ pub(crate) struct Chores {
     pub(crate) admin: KafkaAdmin,
     pub(crate) reader: KafkaChangelogReader,
     pub(crate) progress: Progress,
+    /// Tells how much memory local state takes.
+    pub(crate) tell_memory: Box<dyn Fn() + Send>,
     pub(crate) directory: Arc<StateDirectory>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) repartition_topics: BTreeSet<String>,
@@ -43,6 +45,7 @@ impl Housekeeping {
             let mut cleaned_at = purged_at;
             while stopped.recv_timeout(ENDS_INTERVAL) == Err(RecvTimeoutError::Timeout) {
                 let now = chores.clock.monotonic();
+                (chores.tell_memory)();
                 chores.try_to("ask for the ends of the inputs", Chores::see_ends);
                 if now.saturating_sub(purged_at) >= chores.purge_interval {
                     purged_at = now;

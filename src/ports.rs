@@ -333,6 +333,17 @@ pub enum CommitOutcome {
     Fenced,
 }
 
+/// How much was handed to the producer for a topic.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SentTo {
+    /// The topic.
+    pub topic: String,
+    /// Records.
+    pub records: u64,
+    /// Bytes of their keys and values.
+    pub bytes: u64,
+}
+
 /// What one task did since the last report.
 #[derive(Clone, Debug)]
 pub struct TaskReport {
@@ -344,8 +355,8 @@ pub struct TaskReport {
     pub records: u64,
     /// Bytes of their keys and values.
     pub bytes: u64,
-    /// Records handed to the producer, changelogs included.
-    pub sent: u64,
+    /// What was handed to the producer, by topic: changelogs and dead letters too.
+    pub sent: Vec<SentTo>,
     /// Bad records that were skipped, by kind.
     pub skipped: BTreeMap<BadRecord, u64>,
     /// Bad records that went to the dead-letter topic, by kind.

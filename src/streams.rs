@@ -1,7 +1,7 @@
 //! The running application: the handle that users hold, and the one place where the parts are put together.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -13,9 +13,12 @@ use crate::config::{ClientRole, Config, Guarantee, OffsetReset, OnBadRecord, Tas
 use crate::error::Error;
 use crate::housekeeping::{Chores, Housekeeping};
 use crate::internal_topics::{TopicSettings, plan};
-use crate::kafka::{self, ClientSettings, KafkaAdmin, KafkaChangelogReader, KafkaStreamClient, Overrides};
+use crate::kafka::{
+    self, ClientSettings, KafkaAdmin, KafkaChangelogReader, KafkaStreamClient, Overrides, StatisticsWatch,
+};
 use crate::lifecycle::{ClientState, Lifecycle, Limits};
 use crate::observe::http::{Probe, TopologyFormat};
+use crate::observe::metrics::{BrokerStatistics, ClientMetrics};
 use crate::observe::{HttpServer, Metrics, Observer};
 use crate::ports::{ClientErrorKind, Clock, NewTopic, StateProvider, TaskState};
 use crate::progress::{Progress, Snapshot};
@@ -155,14 +158,21 @@ impl Streams {
         let layout = Arc::new(prepare_topics(&topology, &config, &admin, stop)?);
 
         let lifecycle = Lifecycle::new(config.client_id(), config.stream_threads(), Limits::of(&config));
-        let metrics = Metrics::new(config.application_id(), config.client_id(), config.recording_level())
+        let instance = instance_name(&config, &directory.process_id().to_string());
+        let metrics = Metrics::new(config.application_id(), &instance, config.recording_level())
             .map_err(|error| Error::Failed(error.to_string()))?;
         let http = serve(&config, &lifecycle, &metrics, &topology, &clock)?;
+        let base = ClientSettings { statistics: Some(watch_clients(&metrics)), ..base };
+        let memory = Memory::new(memory_budget(&config), 2);
         let progress = Progress::default();
         let housekeeping = Housekeeping::start(Chores {
             admin,
             reader: KafkaChangelogReader::new(&base)?,
             progress: progress.clone(),
+            tell_memory: Box::new({
+                let (metrics, memory) = (metrics.clone(), memory.clone());
+                move || metrics.block_cache(memory.statistics().block_cache_bytes as u64)
+            }),
             directory: Arc::clone(&directory),
             clock: Arc::clone(&clock),
             repartition_topics: repartition_topics(&topology, &config),
@@ -171,7 +181,6 @@ impl Streams {
         })
         .map_err(|error| Error::Thread(error.to_string()))?;
 
-        let memory = Memory::new(memory_budget(&config), 2);
         let provider: Arc<dyn StateProvider> =
             Arc::new(RocksProvider { directory: Arc::clone(&directory), memory });
         lifecycle.start()?;
@@ -302,6 +311,32 @@ impl Drop for Streams {
     fn drop(&mut self) {
         self.stop();
     }
+}
+
+/// What tells this instance's series from those of the others. By default every instance has the same client id.
+fn instance_name(config: &Config, process: &str) -> String {
+    if config.client_id() != config.application_id() {
+        return config.client_id().to_owned();
+    }
+    format!("{}-{}", config.client_id(), process.get(..8).unwrap_or(process))
+}
+
+/// Hands what the clients tell of themselves to the metrics. A client that takes the place of another has its name.
+fn watch_clients(metrics: &Metrics) -> StatisticsWatch {
+    let (metrics, clients) = (metrics.clone(), Mutex::new(BTreeMap::<String, ClientMetrics>::new()));
+    StatisticsWatch::new(move |told| {
+        let mut clients = clients.lock().unwrap_or_else(PoisonError::into_inner);
+        let client = clients.entry(told.client.clone()).or_insert_with(|| metrics.client(&told.client));
+        let brokers = told.connections.iter().map(|connection| BrokerStatistics {
+            broker: &connection.broker,
+            round_trip: connection.round_trip,
+            throttle: connection.throttle,
+            request_timeouts: connection.request_timeouts,
+            disconnects: connection.disconnects,
+            retries: connection.retries,
+        });
+        client.statistics(told.queue_records, told.queue_bytes, brokers);
+    })
 }
 
 fn run_thread(

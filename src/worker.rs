@@ -642,6 +642,7 @@ impl<C: StreamClient> StreamThread<C> {
             partitions.extend(self.layout.partitions(task).into_iter().flatten());
             self.around.observer.closed(task, reason);
         }
+        self.restored.retain(|restored| !tasks.contains(&restored.task));
         self.tasks.retain(|task| !tasks.contains(&task.id));
         self.after_task_change();
         let partitions: Vec<_> = partitions.into_iter().collect();

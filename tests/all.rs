@@ -7,6 +7,6 @@ mod replay;
 mod support;
 
 /// The application that the tests run in their own process; the program has it too.
-#[allow(dead_code, reason = "the program uses what the tests do not")]
+#[expect(dead_code, reason = "the program uses what the tests do not")]
 #[path = "../src/bin/riacho/transactions/mod.rs"]
 mod transactions;

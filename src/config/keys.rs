@@ -243,7 +243,7 @@ pub static RUNTIME_KEYS: &[KeySpec] = &[
         "metrics.recording.level",
         Value("INFO"),
         OneOf(&["INFO", "DEBUG", "TRACE"]),
-        "How much is measured.",
+        "How much is measured. DEBUG adds what the Kafka clients tell of each broker.",
     ),
     key(
         "riacho.log.format",

@@ -22,6 +22,7 @@ use super::consumer::{at, listed};
 use super::errors::{advice, describe, error, fatal, is_refusal, plain, retry};
 use super::reader::serve;
 use super::settings::{ClientSettings, Role};
+use super::simple::Isolation;
 use super::wait::Deadline;
 use crate::ports::{ClientError, ClientErrorKind, NewTopic, Position};
 
@@ -270,20 +271,43 @@ impl KafkaAdmin {
         Ok(())
     }
 
-    /// What `group` has committed for the given partitions (`None`: nothing). Does not join the group.
+    /// What `group` has committed for the given partitions (`None`: nothing). Does not join the group. Waits for
+    /// transactions that are about to commit other offsets.
     ///
     /// # Errors
-    /// When the coordinator does not answer, or access is denied.
+    /// When the coordinator does not answer, access is denied, or such a transaction takes too long: one that a killed
+    /// process has left open ends after `transaction.timeout.ms`.
     pub fn group_offsets(
         &self,
         group: &str,
         partitions: &[TopicPartition],
     ) -> Result<Vec<Option<i64>>, ClientError> {
+        self.offsets(group, partitions, Isolation::ReadCommitted)
+    }
+
+    /// As [`group_offsets`](Self::group_offsets), but does not wait for transactions: what was committed last.
+    ///
+    /// # Errors
+    /// When the coordinator does not answer, or access is denied.
+    pub fn group_offsets_so_far(
+        &self,
+        group: &str,
+        partitions: &[TopicPartition],
+    ) -> Result<Vec<Option<i64>>, ClientError> {
+        self.offsets(group, partitions, Isolation::ReadUncommitted)
+    }
+
+    fn offsets(
+        &self,
+        group: &str,
+        partitions: &[TopicPartition],
+        isolation: Isolation,
+    ) -> Result<Vec<Option<i64>>, ClientError> {
         if partitions.is_empty() {
             return Ok(Vec::new());
         }
         let answer = self
-            .bystander(group)?
+            .bystander(group, isolation)?
             .committed_offsets(listed(partitions), self.request_timeout)
             .map_err(|failure| plain(OFFSETS, &failure))?;
         partitions
@@ -309,7 +333,8 @@ impl KafkaAdmin {
         if positions.is_empty() {
             return Ok(());
         }
-        let committed = self.bystander(group)?.commit(&at(SET, positions)?, CommitMode::Sync);
+        let committed =
+            self.bystander(group, Isolation::ReadCommitted)?.commit(&at(SET, positions)?, CommitMode::Sync);
         committed.map_err(|failure| match super::errors::code_of(&failure) {
             Some(RDKafkaErrorCode::UnknownMemberId | RDKafkaErrorCode::IllegalGeneration) => {
                 fatal(SET, format!("group {group} has members: stop the application first"))
@@ -319,12 +344,17 @@ impl KafkaAdmin {
     }
 
     /// A consumer that names the group but never joins it.
-    fn bystander(&self, group: &str) -> Result<BaseConsumer<AdminContext>, ClientError> {
+    fn bystander(
+        &self,
+        group: &str,
+        isolation: Isolation,
+    ) -> Result<BaseConsumer<AdminContext>, ClientError> {
+        let isolation = match isolation {
+            Isolation::ReadCommitted => "read_committed",
+            Isolation::ReadUncommitted => "read_uncommitted",
+        };
         let mut config = self.config.clone();
-        config
-            .set("group.id", group)
-            .set("enable.auto.commit", "false")
-            .set("isolation.level", "read_committed");
+        config.set("group.id", group).set("enable.auto.commit", "false").set("isolation.level", isolation);
         config
             .create_with_context(AdminContext(Complaints::of("admin")))
             .map_err(|failure| plain(OFFSETS, &failure))

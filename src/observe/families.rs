@@ -2,7 +2,6 @@
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::{Mutex, PoisonError};
-use std::time::Duration;
 
 use prometheus::core::Collector;
 use prometheus::{
@@ -241,11 +240,6 @@ pub(super) fn number(count: u64) -> i64 {
 /// What a counter has to grow by when an outside count, which may begin again at 0, has become `now`.
 pub(super) fn growth(before: u64, now: u64) -> u64 {
     if now >= before { now - before } else { now }
-}
-
-/// As [`growth`], of a duration.
-pub(super) fn growth_of(before: Duration, now: Duration) -> f64 {
-    if now >= before { (now - before).as_secs_f64() } else { now.as_secs_f64() }
 }
 
 #[cfg(test)]

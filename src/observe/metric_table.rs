@@ -19,25 +19,18 @@ pub enum MetricKind {
 /// Which sizes a histogram tells apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Buckets {
-    /// Single operations: 1 microsecond to 100 ms.
-    Operation,
     /// Commits and transactions: 1 ms to 10 s.
     Commit,
     /// From event to result: 5 ms to 1 minute.
     EndToEnd,
     /// Rebalances and restores: 100 ms to 1 hour.
     Long,
-    /// Lateness of events: 1 s to 1 day.
-    Lateness,
 }
 
 impl Buckets {
     /// The upper bounds, in seconds.
     pub fn bounds(self) -> &'static [f64] {
         match self {
-            Buckets::Operation => {
-                &[1e-6, 2.5e-6, 5e-6, 1e-5, 2.5e-5, 5e-5, 1e-4, 2.5e-4, 5e-4, 1e-3, 1e-2, 1e-1]
-            }
             Buckets::Commit => {
                 &[0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0]
             }
@@ -46,7 +39,6 @@ impl Buckets {
                 60.0,
             ],
             Buckets::Long => &[0.1, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 900.0, 3600.0],
-            Buckets::Lateness => &[1.0, 10.0, 60.0, 300.0, 900.0, 3600.0, 21_600.0, 86_400.0],
         }
     }
 }
@@ -113,7 +105,6 @@ metrics! {
     THREAD_POLL = counter("kstreams_thread_poll_seconds_total", THREAD, "Time spent waiting for records.");
     THREAD_PROCESS = counter("kstreams_thread_process_seconds_total", THREAD, "Time spent processing records.");
     THREAD_COMMIT = counter("kstreams_thread_commit_seconds_total", THREAD, "Time spent committing.");
-    THREAD_PUNCTUATE = counter("kstreams_thread_punctuate_seconds_total", THREAD, "Time spent in punctuations.");
     COMMIT_LATENCY = histogram(
         "kstreams_thread_commit_latency_seconds", Buckets::Commit, THREAD,
         "How long commits take, from the first flush to the last answer.");
@@ -130,14 +121,14 @@ metrics! {
 
     RECORDS_CONSUMED = counter("kstreams_records_consumed_total", THREAD_TOPIC, "Records read from a topic.");
     BYTES_CONSUMED = counter("kstreams_bytes_consumed_total", THREAD_TOPIC, "Bytes of keys and values read.");
-    RECORDS_PRODUCED = counter("kstreams_records_produced_total", THREAD_TOPIC, "Records written to a topic.");
-    BYTES_PRODUCED = counter("kstreams_bytes_produced_total", THREAD_TOPIC, "Bytes of keys and values written.");
+    RECORDS_PRODUCED = counter(
+        "kstreams_records_produced_total", THREAD_TOPIC,
+        "Records written to a topic and committed; changelogs and dead letters too.");
+    BYTES_PRODUCED = counter("kstreams_bytes_produced_total", THREAD_TOPIC, "Bytes of their keys and values.");
     E2E_LATENCY = histogram(
-        "kstreams_record_e2e_latency_seconds", Buckets::EndToEnd, &["processor"],
-        "Age of records, by their event time, when a source reads them or a sink has committed them.");
-    LATENESS = debug(histogram(
-        "kstreams_record_lateness_seconds", Buckets::Lateness, THREAD,
-        "How far the event time of records lies behind stream time."));
+        "kstreams_record_e2e_latency_seconds", Buckets::EndToEnd, &[],
+        "One sample per task and commit: the age, by its Kafka timestamp, of the record that waited longest when its \
+         commit was done.");
     DROPPED = counter(
         "kstreams_dropped_records_total", &["thread", "reason"],
         "Records that were consumed and counted nowhere, by reason.");
@@ -157,15 +148,10 @@ metrics! {
     STORE_OPERATIONS = counter(
         "kstreams_store_operations_total", &["thread", "op"],
         "Reads of stores that no cache could answer, and entries written to stores.");
-    STORE_DURATION = debug(histogram(
-        "kstreams_store_operation_duration_seconds", Buckets::Operation, &["op"],
-        "How long operations on stores take; a sample."));
     STORE_ENTRIES = gauge("kstreams_store_entries_estimate", STORE, "About how many entries the store has.");
-    STORE_ITERATORS = gauge("kstreams_store_open_iterators", STORE, "Iterators over the store that are open.");
     STORE_WIPES = counter(
         "kstreams_store_wipes_total", &["reason"],
         "Times that local state was deleted to restore it from its changelog, by reason.");
-    RESTORE_REMAINING = gauge("kstreams_restore_remaining_records", STORE, "Records that are left to restore.");
     RESTORED = counter("kstreams_restored_records_total", THREAD, "Records read from changelogs to restore state.");
     RESTORE_DURATION = histogram(
         "kstreams_restore_duration_seconds", Buckets::Long, &[], "How long it takes to restore a task.");
@@ -178,18 +164,18 @@ metrics! {
         "kstreams_eos_violations_total", &[],
         "Contradictions found between state, changelog and committed positions. Must be 0.");
 
-    ROCKSDB_BLOCK_CACHE = gauge("rocksdb_block_cache_usage_bytes", &[], "Memory in the shared block cache.");
+    ROCKSDB_BLOCK_CACHE = gauge("rocksdb_block_cache_usage_bytes", &[], "Memory in the shared block cache, memtables included.");
     ROCKSDB_MEMTABLE = gauge("rocksdb_memtable_bytes", STORE, "Memory in memtables.");
     ROCKSDB_SST = gauge("rocksdb_sst_bytes", STORE, "Size of the SST files.");
     ROCKSDB_PENDING = gauge("rocksdb_pending_compaction_bytes", STORE, "About how much is left to compact.");
-    ROCKSDB_STALL = counter("rocksdb_write_stall_seconds_total", STORE, "Time that writes waited for compactions.");
     ROCKSDB_ERRORS = counter("rocksdb_background_errors_total", STORE, "Errors in flushes and compactions.");
 
-    BROKER_RTT = gauge("librdkafka_broker_rtt_seconds", BROKER, "Average round trip to the broker.");
-    BROKER_TIMEOUTS = counter("librdkafka_request_timeouts_total", BROKER, "Requests that timed out.");
-    BROKER_DISCONNECTS = counter("librdkafka_disconnects_total", BROKER, "Connections that were lost.");
-    BROKER_THROTTLE = gauge("librdkafka_throttle_seconds", BROKER, "Average time that the broker throttled us.");
-    BROKER_RETRIES = counter("librdkafka_tx_retries_total", BROKER, "Requests that were sent again.");
+    BROKER_RTT = debug(gauge("librdkafka_broker_rtt_seconds", BROKER, "Average round trip to the broker."));
+    BROKER_TIMEOUTS = debug(counter("librdkafka_request_timeouts_total", BROKER, "Requests that timed out."));
+    BROKER_DISCONNECTS = debug(counter("librdkafka_disconnects_total", BROKER, "Connections that were lost."));
+    BROKER_THROTTLE = debug(gauge(
+        "librdkafka_throttle_seconds", BROKER, "Average time that the broker throttled us."));
+    BROKER_RETRIES = debug(counter("librdkafka_tx_retries_total", BROKER, "Requests that were sent again."));
     QUEUE_MESSAGES = gauge("librdkafka_queue_messages", &["client"], "Records in the client's queues.");
     QUEUE_BYTES = gauge("librdkafka_queue_bytes", &["client"], "Bytes of records in the client's queues.");
 }

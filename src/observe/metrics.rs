@@ -26,37 +26,9 @@ pub use super::thread_metrics::{
     DropReason, RebalanceKind, ThreadMetrics, TimeSpent, TopicMetrics, TransactionOutcome,
 };
 
-/// Distinct topics, processors and brokers that get series of their own.
+/// Distinct topics and brokers that get series of their own.
 const TOPICS_MAX: usize = 200;
-const PROCESSORS_MAX: usize = 100;
 const BROKERS_MAX: usize = 100;
-
-/// An operation on a store whose duration is sampled.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum StoreOperation {
-    /// A read of one key.
-    Get,
-    /// A walk over a range.
-    Range,
-    /// The atomic write of a commit.
-    Write,
-    /// The write of restored entries.
-    Restore,
-}
-
-impl StoreOperation {
-    const ALL: [StoreOperation; 4] =
-        [StoreOperation::Get, StoreOperation::Range, StoreOperation::Write, StoreOperation::Restore];
-
-    fn as_str(self) -> &'static str {
-        match self {
-            StoreOperation::Get => "get",
-            StoreOperation::Range => "range",
-            StoreOperation::Write => "write",
-            StoreOperation::Restore => "restore",
-        }
-    }
-}
 
 /// The role of a task in its thread.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -71,7 +43,6 @@ pub(super) struct Families {
     pub(super) thread_poll: Family<CounterVec, 1>,
     pub(super) thread_process: Family<CounterVec, 1>,
     pub(super) thread_commit: Family<CounterVec, 1>,
-    pub(super) thread_punctuate: Family<CounterVec, 1>,
     pub(super) commit_latency: Family<HistogramVec, 1>,
     pub(super) thread_cache: Family<IntGaugeVec, 1>,
     pub(super) thread_dirty: Family<IntGaugeVec, 1>,
@@ -83,7 +54,6 @@ pub(super) struct Families {
     pub(super) bytes_consumed: Family<IntCounterVec, 2>,
     pub(super) records_produced: Family<IntCounterVec, 2>,
     pub(super) bytes_produced: Family<IntCounterVec, 2>,
-    pub(super) lateness: Family<HistogramVec, 1>,
     pub(super) dropped: Family<IntCounterVec, 2>,
     pub(super) dead_letters: Family<IntCounterVec, 2>,
     pub(super) windows_closed: Family<IntCounterVec, 1>,
@@ -92,8 +62,6 @@ pub(super) struct Families {
     pub(super) committed_offset: Family<IntGaugeVec, 4>,
     pub(super) store_operations: Family<IntCounterVec, 2>,
     pub(super) store_entries: Family<IntGaugeVec, 3>,
-    pub(super) store_iterators: Family<IntGaugeVec, 3>,
-    pub(super) restore_remaining: Family<IntGaugeVec, 3>,
     pub(super) restored: Family<IntCounterVec, 1>,
     pub(super) restore_duration: Histogram,
     pub(super) transactions: Family<IntCounterVec, 2>,
@@ -101,7 +69,6 @@ pub(super) struct Families {
     pub(super) rocksdb_memtable: Family<IntGaugeVec, 3>,
     pub(super) rocksdb_sst: Family<IntGaugeVec, 3>,
     pub(super) rocksdb_pending: Family<IntGaugeVec, 3>,
-    pub(super) rocksdb_stall: Family<CounterVec, 3>,
     pub(super) rocksdb_errors: Family<IntCounterVec, 3>,
     pub(super) broker_rtt: Family<GaugeVec, 2>,
     pub(super) broker_timeouts: Family<IntCounterVec, 2>,
@@ -125,9 +92,7 @@ struct Inner {
     assigned_tasks: Family<IntGaugeVec, 2>,
     alive_threads: IntGauge,
     failed_threads: IntCounter,
-    e2e_latency: Family<HistogramVec, 1>,
-    processors: Admission,
-    store_duration: PerValue<StoreOperation, Histogram>,
+    e2e_latency: Histogram,
     store_wipes: PerValue<WipeReason, IntCounter>,
     eos_violations: IntCounter,
     block_cache: IntGauge,
@@ -153,7 +118,6 @@ impl Metrics {
         let commit = option_env!("RIACHO_COMMIT").unwrap_or("unknown");
         make.gauges::<2>(&table::CLIENT_INFO)?.with([version, commit]).set(1);
         let client_state = make.gauges::<1>(&table::CLIENT_STATE)?;
-        let store_duration = make.histograms::<1>(&table::STORE_DURATION)?;
         let store_wipes = make.counters::<1>(&table::STORE_WIPES)?;
         let inner = Inner {
             application_id: application_id.to_owned(),
@@ -165,9 +129,7 @@ impl Metrics {
             assigned_tasks: make.gauges(&table::ASSIGNED_TASKS)?,
             alive_threads: make.gauges(&table::ALIVE_THREADS)?.with([]),
             failed_threads: make.counters(&table::FAILED_THREADS)?.with([]),
-            e2e_latency: make.histograms(&table::E2E_LATENCY)?,
-            processors: Admission::new(PROCESSORS_MAX),
-            store_duration: PerValue::new(&StoreOperation::ALL, |op| store_duration.with([op.as_str()])),
+            e2e_latency: make.histograms(&table::E2E_LATENCY)?.with([]),
             store_wipes: PerValue::new(&WipeReason::ALL, |reason| store_wipes.with([reason.as_str()])),
             eos_violations: make.counters(&table::EOS_VIOLATIONS)?.with([]),
             block_cache: make.gauges(&table::ROCKSDB_BLOCK_CACHE)?.with([]),
@@ -200,15 +162,9 @@ impl Metrics {
         ClientMetrics::new(Arc::clone(&self.0.families), client)
     }
 
-    /// Collects the age of records at a source or sink. One per thread and processor.
-    pub fn end_to_end_latency(&self, processor: &str) -> LatencySamples {
-        let histogram = self.0.e2e_latency.with([self.0.processors.value(processor)]);
-        LatencySamples(histogram.local())
-    }
-
-    /// A sample of how long an operation on a store took.
-    pub fn store_operation(&self, operation: StoreOperation, took: Duration) {
-        self.0.store_duration.of(operation, |histogram| histogram.observe(took.as_secs_f64()));
+    /// Collects the age of the records that waited longest for their commit. One per thread.
+    pub fn end_to_end_latency(&self) -> LatencySamples {
+        LatencySamples(self.0.e2e_latency.local())
     }
 
     /// Local state was deleted.
@@ -221,7 +177,7 @@ impl Metrics {
         self.0.eos_violations.inc();
     }
 
-    /// The memory in RocksDB's shared block cache.
+    /// The memory in RocksDB's shared block cache, write buffers included.
     pub fn block_cache(&self, bytes: u64) {
         self.0.block_cache.set(number(bytes));
     }
@@ -273,7 +229,6 @@ impl Families {
             thread_poll: make.seconds(&table::THREAD_POLL)?,
             thread_process: make.seconds(&table::THREAD_PROCESS)?,
             thread_commit: make.seconds(&table::THREAD_COMMIT)?,
-            thread_punctuate: make.seconds(&table::THREAD_PUNCTUATE)?,
             commit_latency: make.histograms(&table::COMMIT_LATENCY)?,
             thread_cache: make.gauges(&table::THREAD_CACHE)?,
             thread_dirty: make.gauges(&table::THREAD_DIRTY)?,
@@ -285,7 +240,6 @@ impl Families {
             bytes_consumed: make.counters(&table::BYTES_CONSUMED)?,
             records_produced: make.counters(&table::RECORDS_PRODUCED)?,
             bytes_produced: make.counters(&table::BYTES_PRODUCED)?,
-            lateness: make.histograms(&table::LATENESS)?,
             dropped: make.counters(&table::DROPPED)?,
             dead_letters: make.counters(&table::DEAD_LETTERS)?,
             windows_closed: make.counters(&table::WINDOWS_CLOSED)?,
@@ -294,8 +248,6 @@ impl Families {
             committed_offset: make.gauges(&table::COMMITTED_OFFSET)?,
             store_operations: make.counters(&table::STORE_OPERATIONS)?,
             store_entries: make.gauges(&table::STORE_ENTRIES)?,
-            store_iterators: make.gauges(&table::STORE_ITERATORS)?,
-            restore_remaining: make.gauges(&table::RESTORE_REMAINING)?,
             restored: make.counters(&table::RESTORED)?,
             restore_duration: make.histograms(&table::RESTORE_DURATION)?.with([]),
             transactions: make.counters(&table::TRANSACTIONS)?,
@@ -303,7 +255,6 @@ impl Families {
             rocksdb_memtable: make.gauges(&table::ROCKSDB_MEMTABLE)?,
             rocksdb_sst: make.gauges(&table::ROCKSDB_SST)?,
             rocksdb_pending: make.gauges(&table::ROCKSDB_PENDING)?,
-            rocksdb_stall: make.seconds(&table::ROCKSDB_STALL)?,
             rocksdb_errors: make.counters(&table::ROCKSDB_ERRORS)?,
             broker_rtt: make.fractions(&table::BROKER_RTT)?,
             broker_timeouts: make.counters(&table::BROKER_TIMEOUTS)?,
@@ -392,7 +343,6 @@ mod tests {
             let mut client = metrics.client("consumer-1");
             let broker = BrokerStatistics { broker: "b:9092/1", ..BrokerStatistics::default() };
             client.statistics(1, 2, [broker]);
-            metrics.end_to_end_latency("SINK");
             let text = rendered(&metrics);
             let exported: BTreeSet<&str> =
                 text.lines().filter_map(|line| line.strip_prefix("# TYPE ")?.split(' ').next()).collect();
@@ -425,6 +375,7 @@ mod tests {
         thread.dead_letters(BadRecord::Timestamp, 6);
         thread.dropped(DropReason::Invalid, 7);
         thread.topic("in").consumed(8, 900);
+        thread.topic("out").produced(3, 70);
         let text = rendered(&metrics);
         let cases = [
             ("kstreams_dropped_records_total", r#"reason="late",thread="2""#, 2.0),
@@ -447,6 +398,8 @@ mod tests {
             ("kstreams_thread_process_seconds_total", r#"thread="2""#, 0.5),
             ("kstreams_records_consumed_total", r#"thread="2",topic="in""#, 8.0),
             ("kstreams_bytes_consumed_total", r#"thread="2",topic="in""#, 900.0),
+            ("kstreams_records_produced_total", r#"thread="2",topic="out""#, 3.0),
+            ("kstreams_bytes_produced_total", r#"thread="2",topic="out""#, 70.0),
             ("kstreams_task_created_total", r#"thread="2""#, 1.0),
         ];
         for (name, labels, expected) in cases {
@@ -460,7 +413,6 @@ mod tests {
         let thread = metrics.thread(1);
         let mut task = thread.task(TASK);
         let store = task.store("totals");
-        store.restore_remaining(7);
         task.position(&TopicPartition::new("in", 3), 1, None);
         task.committed(&Counts { late: 4, ..Counts::default() }, Timestamp(1));
         assert!(rendered(&metrics).contains("0_3"));
@@ -522,14 +474,13 @@ mod tests {
 
     #[test]
     fn statistics_of_stores_and_clients_grow_by_what_is_new() {
-        let metrics = metrics(RecordingLevel::Info);
+        let metrics = metrics(RecordingLevel::Debug);
         let task = metrics.thread(1).task(TASK);
         let mut store = task.store("totals");
         let mut client = metrics.client("producer-1");
         for total in [3, 5] {
             store.rocksdb(&RocksDbStatistics {
                 memtable_bytes: 10,
-                write_stall: Duration::from_secs(total),
                 background_errors: total,
                 ..RocksDbStatistics::default()
             });
@@ -546,7 +497,6 @@ mod tests {
         let of_broker = r#"broker="b:9092/1",client="producer-1""#;
         let cases = [
             ("rocksdb_memtable_bytes", of_store, 10.0),
-            ("rocksdb_write_stall_seconds_total", of_store, 5.0),
             ("rocksdb_background_errors_total", of_store, 5.0),
             ("librdkafka_disconnects_total", of_broker, 5.0),
             ("librdkafka_broker_rtt_seconds", of_broker, 0.002),
@@ -562,12 +512,11 @@ mod tests {
     #[test]
     fn latencies_are_handed_over_at_the_commit() {
         let metrics = metrics(RecordingLevel::Info);
-        let latency = metrics.end_to_end_latency("KSTREAM-SINK-0000000004");
+        let latency = metrics.end_to_end_latency();
         latency.observe(40 * MILLIS);
         let name = "kstreams_record_e2e_latency_seconds_count";
-        let labels = r#"processor="KSTREAM-SINK-0000000004""#;
-        assert_eq!(value(&rendered(&metrics), name, labels), Some(0.0));
+        assert_eq!(value(&rendered(&metrics), name, ""), Some(0.0));
         latency.flush();
-        assert_eq!(value(&rendered(&metrics), name, labels), Some(1.0));
+        assert_eq!(value(&rendered(&metrics), name, ""), Some(1.0));
     }
 }

@@ -50,7 +50,7 @@ impl Observer {
     ) -> Self {
         Observer {
             thread: metrics.thread(lifecycle.number()),
-            end_to_end: metrics.end_to_end_latency("commit"),
+            end_to_end: metrics.end_to_end_latency(),
             metrics: metrics.clone(),
             lifecycle,
             progress,
@@ -67,6 +67,10 @@ impl Observer {
         self.lifecycle.tasks(self.tasks.len() + self.restoring.len(), self.restoring.len(), 0);
     }
 
+    fn topic(&mut self, topic: &str) -> &TopicMetrics {
+        self.topics.entry(topic.to_owned()).or_insert_with(|| self.thread.topic(topic))
+    }
+
     fn see_task(&mut self, report: &TaskReport) {
         for skipped in report.skipped.values() {
             self.thread.dropped(DropReason::Invalid, *skipped);
@@ -78,9 +82,10 @@ impl Observer {
             self.end_to_end.observe(latency);
         }
         if let Some(position) = report.positions.first() {
-            let topic = &position.partition.topic;
-            let metrics = self.topics.entry(topic.clone()).or_insert_with(|| self.thread.topic(topic));
-            metrics.consumed(report.records, report.bytes);
+            self.topic(&position.partition.topic).consumed(report.records, report.bytes);
+        }
+        for sent in &report.sent {
+            self.topic(&sent.topic).produced(sent.records, sent.bytes);
         }
         let ends = self.progress.lock().ends.clone();
         let Some(eyes) = self.tasks.get_mut(&report.task) else { return };
@@ -104,7 +109,6 @@ fn to_metrics(store: &StoreStatistics) -> RocksDbStatistics {
         sst_bytes: store.sst_bytes,
         pending_compaction_bytes: store.pending_compaction_bytes,
         entries: store.keys_estimate,
-        write_stall: Duration::ZERO,
         background_errors: store.background_errors,
     }
 }
@@ -201,12 +205,7 @@ impl ThreadObserver for Observer {
         tasks: &[TaskReport],
         times: ThreadTimes,
     ) {
-        self.thread.spent(TimeSpent {
-            poll: times.poll,
-            process: times.process,
-            commit: times.commit,
-            ..TimeSpent::default()
-        });
+        self.thread.spent(TimeSpent { poll: times.poll, process: times.process, commit: times.commit });
         let transaction = match outcome {
             CommitOutcome::Committed => TransactionOutcome::Committed,
             CommitOutcome::Aborted => TransactionOutcome::Aborted,
@@ -237,7 +236,7 @@ impl ThreadObserver for Observer {
         for report in tasks {
             progress.records += report.records;
             progress.bytes += report.bytes;
-            progress.sent += report.sent;
+            progress.sent += report.sent.iter().map(|sent| sent.records).sum::<u64>();
             progress.late += report.counts.late;
             progress.windows_closed += report.counts.windows_closed;
             progress.dead_letters += report.dead_lettered.values().sum::<u64>();

@@ -100,8 +100,6 @@ pub struct TimeSpent {
     pub process: Duration,
     /// Committing.
     pub commit: Duration,
-    /// In punctuations.
-    pub punctuate: Duration,
 }
 
 /// The metrics of one stream thread.
@@ -111,7 +109,6 @@ pub struct ThreadMetrics {
     poll: Counter,
     process: Counter,
     commit: Counter,
-    punctuate: Counter,
     commit_latency: Histogram,
     cache: IntGauge,
     dirty: IntGauge,
@@ -122,7 +119,6 @@ pub struct ThreadMetrics {
     dropped: PerValue<DropReason, IntCounter>,
     transactions: PerValue<TransactionOutcome, IntCounter>,
     transaction_duration: Histogram,
-    lateness: Histogram,
     shared: Arc<TaskCounters>,
 }
 
@@ -156,7 +152,6 @@ impl ThreadMetrics {
             poll: all.thread_poll.with([thread]),
             process: all.thread_process.with([thread]),
             commit: all.thread_commit.with([thread]),
-            punctuate: all.thread_punctuate.with([thread]),
             commit_latency: all.commit_latency.with([thread]),
             cache: all.thread_cache.with([thread]),
             dirty: all.thread_dirty.with([thread]),
@@ -173,7 +168,6 @@ impl ThreadMetrics {
                 all.transactions.with([thread, outcome.as_str()])
             }),
             transaction_duration: all.transaction_duration.with([thread]),
-            lateness: all.lateness.with([thread]),
             shared: Arc::new(shared),
             name,
             families,
@@ -185,7 +179,6 @@ impl ThreadMetrics {
         self.poll.inc_by(time.poll.as_secs_f64());
         self.process.inc_by(time.process.as_secs_f64());
         self.commit.inc_by(time.commit.as_secs_f64());
-        self.punctuate.inc_by(time.punctuate.as_secs_f64());
     }
 
     /// A commit was made, and took so long.
@@ -233,11 +226,6 @@ impl ThreadMetrics {
     /// Records were dropped. Those in a task's `Counts` are counted by [`TaskMetrics::committed`].
     pub fn dropped(&self, reason: DropReason, records: u64) {
         self.dropped.of(reason, |counter| counter.inc_by(records));
-    }
-
-    /// A sample of how far a record lies behind stream time; exported at level DEBUG.
-    pub fn lateness(&self, behind: Duration) {
-        self.lateness.observe(behind.as_secs_f64());
     }
 
     /// The metrics of a topic that the thread reads or writes. To be kept, not asked for again and again.

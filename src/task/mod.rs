@@ -10,10 +10,10 @@ use riacho_topology::{Context, Counts, Instance, RawRecord, StoreIndex, TaskFram
 
 pub(crate) use bad_record::{BadRecords, Policies, TaskFailure};
 pub(crate) use collector::Changelog;
-use collector::Collector;
+use collector::{Collector, Counted};
 use input::{Input, Waiting, choose};
 
-use crate::ports::{ChangelogSlot, Incoming, Position, RecordSender, TaskState};
+use crate::ports::{ChangelogSlot, Incoming, Position, RecordSender, SentTo, TaskState};
 use crate::state::{StateError, StoreStatistics, TaskMeta};
 
 /// What a task did since it was last asked.
@@ -22,7 +22,7 @@ pub(crate) struct Work {
     pub(crate) counts: Counts,
     pub(crate) records: u64,
     pub(crate) bytes: u64,
-    pub(crate) sent: u64,
+    pub(crate) sent: Vec<SentTo>,
     pub(crate) bad: BadRecords,
     /// The Kafka timestamp of the first record: what waited longest for the commit.
     pub(crate) first_timestamp: Option<Timestamp>,
@@ -84,11 +84,10 @@ impl Task {
         act: impl FnOnce(&mut Instance, &mut Context<'_>) -> Result<R, riacho_topology::ProcessError>,
     ) -> Result<Result<R, riacho_topology::ProcessError>, TaskFailure> {
         let mut collector = Collector {
-            sender,
+            sender: Counted { sender, sent: &mut self.work.sent },
             changelogs: &self.changelogs,
             partition: self.id.partition,
             now,
-            sent: 0,
             failure: None,
         };
         let mut ctx = Context {
@@ -99,7 +98,6 @@ impl Task {
             now,
         };
         let result = act(&mut self.instance, &mut ctx);
-        self.work.sent += collector.sent;
         match collector.failure {
             Some(failure) => Err(TaskFailure::Client(failure)),
             None => Ok(result),
@@ -187,7 +185,8 @@ impl Task {
         sender: &mut dyn RecordSender,
     ) -> Result<(), TaskFailure> {
         let bad = bad_record::classify(self.id, error)?;
-        self.settings.policies.apply(self.id, &bad, raw, sender, &mut self.work.bad)
+        let mut sender = Counted { sender, sent: &mut self.work.sent };
+        self.settings.policies.apply(self.id, &bad, raw, &mut sender, &mut self.work.bad)
     }
 
     /// Writes every change since the last commit to the changelogs, the staged batch and downstream, and ends each
@@ -197,7 +196,8 @@ impl Task {
         let flushed = self.with(sender, now, None, |instance, ctx| instance.flush(ctx))?;
         flushed.map_err(|error| TaskFailure::from_process(self.id, error))?;
         for output in std::mem::take(&mut self.frame.bad_outputs) {
-            self.settings.policies.apply_output(self.id, &output, (sender, now), &mut self.work.bad)?;
+            let mut sender = Counted { sender, sent: &mut self.work.sent };
+            self.settings.policies.apply_output(self.id, &output, (&mut sender, now), &mut self.work.bad)?;
         }
         if self.changelogs.is_empty() {
             return Ok(());

@@ -104,3 +104,15 @@ fn a_deleted_state_directory_is_restored_from_the_changelog() {
     assert!(process.terminate().success());
     flow.prove();
 }
+
+#[test]
+fn until_caught_up_ends_also_behind_a_transaction_marker() {
+    let (seed, _) = dice();
+    let mut flow = Flow::on(Kafka::shared().client(), "caught-up", 2, seed);
+    flow.feed(300);
+    flow.feed_in_a_transaction(300);
+    let mut process = flow.app.spawn_with(&["--until-caught-up"]);
+    let end = process.await_end(Duration::from_secs(40));
+    assert!(end.success(), "{}", process.log_end());
+    flow.prove();
+}

@@ -118,11 +118,20 @@ impl App {
 
     /// Starts `riacho run transactions` in a process of its own, which serves HTTP and writes its log into a file.
     pub(crate) fn spawn(&self) -> Process {
+        self.spawn_with(&[])
+    }
+
+    /// As [`App::spawn`], with more arguments.
+    pub(crate) fn spawn_with(&self, arguments: &[&str]) -> Process {
         let port = free_port();
         let log = self.state.path().join(format!("{port}.log"));
         let file = File::create(&log).expect("the state directory is writable");
         let mut command = leashed(env!("CARGO_BIN_EXE_riacho"));
-        command.args(["run", "transactions"]);
+        command.args(["run", "transactions"]).args(arguments);
+        // The program takes them for settings.
+        for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("RIACHO_")) {
+            command.env_remove(name);
+        }
         for (key, value) in &self.pairs() {
             if key != "riacho.http.address" {
                 command.arg("--set").arg(format!("{key}={value}"));
@@ -173,12 +182,6 @@ impl Process {
     /// The answer to `GET path`: status and body; `None` while nobody listens.
     pub(crate) fn get(&self, path: &str) -> Option<(u16, String)> {
         get(&format!("127.0.0.1:{}", self.port), path)
-    }
-
-    pub(crate) fn await_ready(&mut self) {
-        self.await_that("it is ready", |process| {
-            process.get("/ready").is_some_and(|(status, _)| status == 200)
-        });
     }
 
     /// As [`await_until`], failing at once with the log's end when the process has ended.
@@ -243,9 +246,6 @@ impl Process {
 
 impl Drop for Process {
     fn drop(&mut self) {
-        if std::env::var_os("KEEP_LOGS").is_some() {
-            println!("=== LOG {} {}\n{}", self.app.id, self.port, self.log());
-        }
         if std::thread::panicking() {
             println!("--- the log of {} ends:\n{}", self.app.id, self.log_end());
         }

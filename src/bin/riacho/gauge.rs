@@ -1,9 +1,10 @@
 //! Shows how far long work is: a bar on a terminal, else a line now and then; always on stderr.
 
+use std::fmt;
 use std::io::IsTerminal as _;
 use std::time::Duration;
 
-use indicatif::{HumanCount, ProgressBar, ProgressStyle};
+use indicatif::{HumanCount, ProgressBar, ProgressState, ProgressStyle};
 use riacho::SystemClock;
 use riacho::ports::Clock as _;
 
@@ -23,10 +24,14 @@ impl Gauge {
     /// Work on `of` pieces, if it is known how many they are.
     pub(crate) fn new(what: &'static str, of: Option<u64>) -> Gauge {
         let template = match of {
-            Some(_) => "{prefix} {wide_bar} {human_pos} of {human_len} ({per_sec}, {eta} left) {msg}",
-            None => "{prefix} {spinner} {human_pos} ({per_sec}) {msg}",
+            Some(_) => "{prefix} {wide_bar} {human_pos} of {human_len} ({rate}/s, {eta} left) {msg}",
+            None => "{prefix} {spinner} {human_pos} ({rate}/s) {msg}",
         };
         let style = ProgressStyle::with_template(template).expect("the templates above are well-formed");
+        let style = style.with_key("rate", |state: &ProgressState, out: &mut dyn fmt::Write| {
+            // Writing to the terminal's buffer does not fail.
+            let _written = write!(out, "{}", HumanCount(state.per_sec() as u64));
+        });
         // Without a terminal the bar does not show.
         let bar =
             of.map_or_else(ProgressBar::new_spinner, ProgressBar::new).with_style(style).with_prefix(what);

@@ -56,7 +56,8 @@ impl Goal {
         let (settings, topic) = (loaded.for_questions(), loaded.app.input_topic.as_str());
         let admin = KafkaAdmin::new(&settings)?;
         let Some(inputs) = partitions_of(&admin, topic)? else { return Ok(None) };
-        let committed = admin.group_offsets(&settings.application_id, &inputs)?;
+        // What a killed instance has left open is over once this one starts, and no sooner.
+        let committed = admin.group_offsets_so_far(&settings.application_id, &inputs)?;
         let bounds = KafkaChangelogReader::new(&settings)?.bounds(&inputs)?;
         let count = |from: i64, to: i64| to.saturating_sub(from).max(0).unsigned_abs();
         let records = bounds.iter().map(|(first, end)| count(*first, *end)).sum();
@@ -99,7 +100,7 @@ impl Goal {
     /// Whether the group has committed every record before these ends.
     fn are_read(&self, ends: &[(TopicPartition, i64)]) -> Result<bool, ClientError> {
         let partitions: Vec<_> = ends.iter().map(|(partition, _)| partition.clone()).collect();
-        let committed = self.admin.group_offsets(&self.settings.application_id, &partitions)?;
+        let committed = self.admin.group_offsets_so_far(&self.settings.application_id, &partitions)?;
         let mut behind = Vec::new();
         for ((partition, end), committed) in ends.iter().zip(committed) {
             match committed {

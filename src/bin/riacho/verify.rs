@@ -135,12 +135,15 @@ struct Verifier<'a> {
 
 impl<'a> Verifier<'a> {
     fn new(loaded: &'a Loaded) -> Result<Self, Failure> {
-        let settings = loaded.for_questions();
+        // The first question tells soon whether there is anybody to answer. Later ones may have to wait for a transaction
+        // that a killed instance has left open.
+        partitions_of(&KafkaAdmin::new(&loaded.for_questions())?, &loaded.app.input_topic)?;
+        let settings = client_settings(&loaded.config);
         Ok(Verifier {
             loaded,
             admin: KafkaAdmin::new(&settings)?,
             bounds: KafkaChangelogReader::new(&settings)?,
-            settings: client_settings(&loaded.config),
+            settings,
             now: SystemClock::new().now(),
             signals: Signals::listen()?,
         })

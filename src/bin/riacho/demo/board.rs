@@ -154,7 +154,7 @@ mod tests {
         let standing = board.standing(2);
         let top: Vec<_> = standing.top.iter().map(|row| (row.vendor.as_str(), row.total.0)).collect();
         assert_eq!(top, [("a", 4), ("b", 3)]);
-        assert_eq!((standing.vendors, standing.windows_closed, standing.outputs), (3, 1, 7));
+        assert_eq!((standing.vendors, standing.windows_closed, standing.outputs), (3, 1, 6));
         assert_eq!(standing.window.map(|window| window.start), Some(Timestamp(5_000)));
     }
 

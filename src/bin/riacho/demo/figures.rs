@@ -55,6 +55,11 @@ pub(super) struct Figures {
 }
 
 impl Figures {
+    /// Windows that are open. The application counts a window in every task that has it.
+    pub(super) fn windows_open(&self) -> usize {
+        self.progress.windows_open.div_ceil(self.progress.tasks.max(1))
+    }
+
     /// Records that are sent and not committed.
     pub(super) fn lag(&self) -> u64 {
         self.sent.saturating_sub(self.progress.records)
@@ -193,7 +198,7 @@ pub(super) fn grouped(number: u64) -> String {
     let digits = number.to_string();
     let mut text = String::with_capacity(digits.len() + digits.len() / 3);
     for (at, digit) in digits.chars().enumerate() {
-        if at > 0 && (digits.len() - at) % 3 == 0 {
+        if at > 0 && (digits.len() - at).is_multiple_of(3) {
             text.push(',');
         }
         text.push(digit);

@@ -101,15 +101,15 @@ impl fmt::Display for Verdict {
         let seconds = lasted.as_secs_f64().max(0.001);
         writeln!(
             f,
-            "{}: {} closed windows with {} vendor totals compared to the count at the source, {} wrong",
+            "{}: {} vendor totals of {} closed windows compared with the source, {} wrong",
             if self.passed() { "PASS" } else { "FAIL" },
-            grouped(*windows as u64),
             grouped(report.windows_checked),
+            grouped(*windows as u64),
             grouped(report.mismatches),
         )?;
         write!(
             f,
-            "      {} records in {seconds:.1} s ({} records/s), {} late, {} updates read, {} commits, {} aborted",
+            "      {} records in {seconds:.1} s ({} records/s), {} late\n      {} results read, {} commits, {} aborted",
             grouped(*sent),
             grouped((*sent as f64 / seconds) as u64),
             grouped(report.late),
@@ -189,7 +189,7 @@ mod tests {
         assert_eq!(proof.so_far(), (1, 0));
         let verdict = verdict(proof, &board, 2);
         assert!(verdict.passed(), "{verdict}");
-        assert!(verdict.to_string().starts_with("PASS: 1 closed windows with 1 vendor totals"), "{verdict}");
+        assert!(verdict.to_string().starts_with("PASS: 1 vendor totals of 1 closed windows"), "{verdict}");
     }
 
     #[test]
@@ -209,7 +209,7 @@ mod tests {
         send(&wrong);
         write(&wrong, &board, 1_001);
         let wrong = verdict(wrong, &board, 2);
-        assert!(wrong.to_string().starts_with("FAIL: 1 closed windows with 1 vendor totals"), "{wrong}");
+        assert!(wrong.to_string().starts_with("FAIL: 1 vendor totals of 1 closed windows"), "{wrong}");
 
         let (lost, board) = (Proof::new(RULES), Board::new());
         send(&lost);

@@ -161,8 +161,12 @@ fn draw_flow(frame: &mut Frame<'_>, area: Rect, figures: &Figures, ink: Ink) {
     frame.render_widget(Paragraph::new(lines), numbers);
     let shown = usize::from(graph.width);
     let bars = figures.bars.get(figures.bars.len().saturating_sub(shown)..).unwrap_or_default();
-    // From zero and with some air, so that a steady stream looks steady.
-    let top = bars.iter().max().map_or(1, |max| max + max / 8).max(1);
+    // From zero and with some air, so that a steady stream looks steady; a single spike may be cut off.
+    let mut sorted = bars.to_vec();
+    sorted.sort_unstable();
+    let usual = sorted.get(sorted.len() / 2).copied().unwrap_or(0);
+    let top = (usual + usual / 3).max(1);
+    let bars = bars.iter().map(|bar| *bar.min(&top));
     frame.render_widget(Sparkline::default().data(bars).max(top).style(ink.of(Color::Green)), graph);
 }
 
@@ -213,10 +217,12 @@ fn draw_health(frame: &mut Frame<'_>, area: Rect, figures: &Figures, ink: Ink) {
         row(
             "windows",
             vec![
-                number(progress.windows_open as u64),
+                number(figures.windows_open() as u64),
                 small(" open, "),
-                number(progress.windows_closed),
-                small(" closed, all tasks"),
+                number(figures.board.windows_closed as u64),
+                small(" closed, "),
+                number(progress.tasks as u64),
+                small(" tasks"),
             ],
         ),
         row(

@@ -91,7 +91,7 @@ impl Verdict {
         ]
         .into_iter()
         .filter(|(_, sent, _, found)| sent != found)
-        .map(|(what, sent, other, found)| format!("{sent} {what}, but {found} {other}"))
+        .map(|(what, sent, other, found)| format!("{} {what}, but {} {other}", grouped(sent), grouped(found)))
     }
 }
 

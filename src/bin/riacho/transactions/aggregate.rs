@@ -135,16 +135,19 @@ impl SellerTotals {
     }
 
     /// How many transactions were counted.
+    #[cfg(test)]
     pub(crate) fn count(&self) -> u64 {
         self.count
     }
 
     /// The sum of all values, whatever their currency.
+    #[cfg(test)]
     pub(crate) fn total(&self) -> Cents {
         self.total
     }
 
     /// The totals of each currency, by code.
+    #[cfg(test)]
     pub(crate) fn currencies(&self) -> &[CurrencyTotal] {
         &self.currencies
     }

@@ -25,6 +25,8 @@ const POLL_WAIT: Duration = Duration::from_millis(20);
 #[derive(Clone, Debug)]
 pub(crate) struct Request {
     pub(crate) task: TaskId,
+    /// Tells this request from an earlier one for the same task, whose outcome may still be on its way.
+    pub(crate) attempt: u64,
     pub(crate) stores: Vec<StoreSpec>,
     /// The changelog topic of each store.
     pub(crate) changelogs: Vec<String>,
@@ -33,6 +35,7 @@ pub(crate) struct Request {
 /// A task's state, up to date.
 pub(crate) struct Restored {
     pub(crate) task: TaskId,
+    pub(crate) attempt: u64,
     pub(crate) state: Box<dyn TaskState>,
     pub(crate) records: u64,
     pub(crate) took: Duration,
@@ -40,8 +43,15 @@ pub(crate) struct Restored {
     pub(crate) wiped: Option<WipeReason>,
 }
 
+/// A task whose state could not be had.
+pub(crate) struct Failed {
+    pub(crate) task: TaskId,
+    pub(crate) attempt: u64,
+    pub(crate) failure: TaskFailure,
+}
+
 /// How a request ended.
-pub(crate) type Outcome = Result<Restored, (TaskId, TaskFailure)>;
+pub(crate) type Outcome = Result<Restored, Failed>;
 
 /// Where a stream thread takes its tasks' state from.
 pub(crate) trait RestoreService: Send {
@@ -64,6 +74,7 @@ struct Log {
 
 struct Restoring {
     task: TaskId,
+    attempt: u64,
     state: Box<dyn TaskState>,
     meta: TaskMeta,
     logs: Vec<Log>,
@@ -94,18 +105,18 @@ impl<R: ChangelogReader> Restorer<R> {
         requests
             .into_iter()
             .filter_map(|request| {
-                let task = request.task;
+                let (task, attempt) = (request.task, request.attempt);
                 match self.begin_one(request, since) {
                     Ok(None) => None,
                     Ok(Some(restored)) => Some(Ok(restored)),
-                    Err(failure) => Some(Err((task, failure))),
+                    Err(failure) => Some(Err(Failed { task, attempt, failure })),
                 }
             })
             .collect()
     }
 
     fn begin_one(&mut self, request: Request, since: Duration) -> Result<Option<Restored>, TaskFailure> {
-        let Request { task, stores, changelogs } = request;
+        let Request { task, attempt, stores, changelogs } = request;
         let (mut state, mut wiped) = self.open(task, &stores)?;
         let partitions: Vec<_> =
             changelogs.iter().map(|topic| TopicPartition::new(topic.clone(), task.partition)).collect();
@@ -127,8 +138,18 @@ impl<R: ChangelogReader> Restorer<R> {
                 Log { partition, kind: spec.kind, next, end: high, done: next >= high }
             })
             .collect();
-        let restoring =
-            Restoring { task, state, meta, logs, staged: 0, records: 0, since, wiped, failure: None };
+        let restoring = Restoring {
+            task,
+            attempt,
+            state,
+            meta,
+            logs,
+            staged: 0,
+            records: 0,
+            since,
+            wiped,
+            failure: None,
+        };
         if restoring.logs.iter().all(|log| log.done) {
             return self.finish(restoring).map(Some);
         }
@@ -207,17 +228,21 @@ impl<R: ChangelogReader> Restorer<R> {
             return self.fail_all(&error);
         }
         let mut outcomes = Vec::new();
-        for task in self.active.keys().copied().collect::<Vec<_>>() {
+        for (task, attempt) in self.attempts() {
             match self.see(task) {
                 Ok(None) => {}
                 Ok(Some(restored)) => outcomes.push(Ok(restored)),
                 Err(failure) => {
                     self.cancel(task);
-                    outcomes.push(Err((task, failure)));
+                    outcomes.push(Err(Failed { task, attempt, failure }));
                 }
             }
         }
         outcomes
+    }
+
+    fn attempts(&self) -> Vec<(TaskId, u64)> {
+        self.active.values().map(|restoring| (restoring.task, restoring.attempt)).collect()
     }
 
     fn fail_all(&mut self, error: &ClientError) -> Vec<Outcome> {
@@ -225,17 +250,16 @@ impl<R: ChangelogReader> Restorer<R> {
             tracing::warn!(%error, "restore waits");
             return Vec::new();
         }
-        let tasks: Vec<_> = self.active.keys().copied().collect();
-        tasks
+        self.attempts()
             .into_iter()
-            .map(|task| {
+            .map(|(task, attempt)| {
                 self.cancel(task);
                 let failure = ClientError {
                     kind: error.kind,
                     operation: error.operation,
                     message: error.message.clone(),
                 };
-                Err((task, TaskFailure::Client(failure)))
+                Err(Failed { task, attempt, failure: TaskFailure::Client(failure) })
             })
             .collect()
     }
@@ -284,9 +308,9 @@ impl<R: ChangelogReader> Restorer<R> {
         if loaded {
             restoring.state.finish_load()?;
         }
-        let Restoring { task, state, records, since, wiped, .. } = restoring;
+        let Restoring { task, attempt, state, records, since, wiped, .. } = restoring;
         let took = self.clock.monotonic().saturating_sub(since);
-        Ok(Restored { task, state, records, took, wiped })
+        Ok(Restored { task, attempt, state, records, took, wiped })
     }
 }
 

@@ -51,6 +51,7 @@ pub(crate) struct Surroundings<C> {
 
 /// A task that is ours and waits for its state.
 struct Pending {
+    attempt: u64,
     starts: Vec<Start>,
     slots: Vec<ChangelogSlot>,
 }
@@ -89,6 +90,7 @@ pub(crate) struct StreamThread<C> {
     statistics_at: Duration,
     times: ThreadTimes,
     next_slot: usize,
+    last_attempt: u64,
 }
 
 impl Routes {
@@ -158,6 +160,7 @@ impl<C: StreamClient> StreamThread<C> {
             statistics_at: committed_at,
             times: ThreadTimes::default(),
             next_slot: 1,
+            last_attempt: 0,
         })
     }
 
@@ -307,7 +310,8 @@ impl<C: StreamClient> StreamThread<C> {
             commit_at_least_once(&mut self.tasks, &mut self.client, now)?;
         }
         let after = self.around.clock.monotonic();
-        self.committed_at = after;
+        // From its beginning: else every commit would put the next one off by what it took.
+        self.committed_at = before;
         self.times.commit += after.saturating_sub(before);
         self.report(CommitOutcome::Committed, after.saturating_sub(before));
         Ok(())
@@ -404,14 +408,15 @@ impl<C: StreamClient> StreamThread<C> {
             .positions()
             .zip(task.sources())
             .map(|(position, source)| (source, position.partition, position.next_offset));
-        let pending = Pending { starts: starts.collect(), slots: task.slots().collect() };
+        let attempt = self.new_attempt();
+        let pending = Pending { attempt, starts: starts.collect(), slots: task.slots().collect() };
         drop(task);
         self.around.observer.closed(id, CloseReason::Corrupted);
         self.around.provider.wipe(id, WipeReason::Corrupt)?;
         self.client.pause(&partitions)?;
         self.pending.insert(id, pending);
         self.around.observer.restoring(id);
-        self.around.restore.request(self.request(id).into_iter().collect());
+        self.around.restore.request(self.request(id, attempt).into_iter().collect());
         Ok(())
     }
 
@@ -485,10 +490,11 @@ impl<C: StreamClient> StreamThread<C> {
             let starts = inputs.iter().zip(&starts).filter(|((of, _, _), _)| *of == task);
             let starts: Vec<_> =
                 starts.map(|((_, source, partition), start)| (*source, partition.clone(), *start)).collect();
-            let request = self.request(task);
+            let attempt = self.new_attempt();
+            let request = self.request(task, attempt);
             let slots =
                 request.iter().flat_map(|request| &request.changelogs).map(|_| self.new_slot()).collect();
-            self.pending.insert(task, Pending { starts, slots });
+            self.pending.insert(task, Pending { attempt, starts, slots });
             self.around.observer.restoring(task);
             requests.extend(request);
         }
@@ -520,23 +526,34 @@ impl<C: StreamClient> StreamThread<C> {
         Ok(starts)
     }
 
-    fn request(&self, task: TaskId) -> Option<Request> {
+    fn awaits(&self, task: TaskId, attempt: u64) -> bool {
+        self.pending.get(&task).is_some_and(|pending| pending.attempt == attempt)
+    }
+
+    fn new_attempt(&mut self) -> u64 {
+        self.last_attempt += 1;
+        self.last_attempt
+    }
+
+    fn request(&self, task: TaskId, attempt: u64) -> Option<Request> {
         let subtopology = self.topology.subtopologies().get(task.subtopology)?;
         let application_id = &self.settings.application_id;
         let changelog =
             |store: &riacho_topology::store::StoreSpec| format!("{application_id}-{}-changelog", store.name);
         let changelogs = subtopology.stores.iter().map(changelog).collect();
-        Some(Request { task, stores: subtopology.stores.clone(), changelogs })
+        Some(Request { task, attempt, stores: subtopology.stores.clone(), changelogs })
     }
 
     fn take_outcome(&mut self, outcome: Outcome) -> Result<(), TaskFailure> {
         let restored = match outcome {
             Ok(restored) => restored,
-            Err((task, _)) if !self.pending.contains_key(&task) => return Ok(()),
-            Err((_, failure)) => return Err(failure),
+            Err(failed) if !self.awaits(failed.task, failed.attempt) => return Ok(()),
+            Err(failed) => return Err(failed.failure),
         };
         let id = restored.task;
-        let Some(starts) = self.pending.get(&id).map(|pending| pending.starts.clone()) else { return Ok(()) };
+        // What an earlier request found may still come after its task was taken away and given back: it is dropped.
+        let awaited = self.pending.get(&id).filter(|pending| pending.attempt == restored.attempt);
+        let Some(starts) = awaited.map(|pending| pending.starts.clone()) else { return Ok(()) };
         let inputs = restored.state.meta().map(|meta| meta.commit.inputs.clone()).unwrap_or_default();
         let (starts, moved) = match self.check_offsets(id, starts, &inputs) {
             Err(TaskFailure::Client(error)) if error.kind == ClientErrorKind::Retry => {
@@ -547,9 +564,10 @@ impl<C: StreamClient> StreamThread<C> {
             checked => checked?,
         };
         let Some(pending) = self.pending.remove(&id) else { return Ok(()) };
-        let (Some(instance), Some(request)) =
-            (self.topology.instantiate(id.subtopology, &self.settings.application_id), self.request(id))
-        else {
+        let (Some(instance), Some(request)) = (
+            self.topology.instantiate(id.subtopology, &self.settings.application_id),
+            self.request(id, pending.attempt),
+        ) else {
             return Ok(());
         };
         if !moved.is_empty() {

@@ -217,7 +217,7 @@ impl<R: ChangelogReader> Restorer<R> {
         let Restorer { reader, active, key, .. } = self;
         let polled = reader.poll(wait, RECORDS_PER_POLL, &mut |partition, entry| {
             let restoring = active.values_mut().find_map(|restoring| {
-                let log = restoring.logs.iter().position(|log| log.partition == *partition)?;
+                let log = restoring.logs.iter().position(|log| is_of(log, partition))?;
                 Some((restoring, log))
             });
             if let Some((restoring, log)) = restoring {
@@ -312,6 +312,11 @@ impl<R: ChangelogReader> Restorer<R> {
         let took = self.clock.monotonic().saturating_sub(since);
         Ok(Restored { task, attempt, state, records, took, wiped })
     }
+}
+
+/// The number differs more often than the name, and is compared sooner.
+fn is_of(log: &Log, partition: &TopicPartition) -> bool {
+    log.partition.partition == partition.partition && log.partition.topic == partition.topic
 }
 
 fn stored_offset(meta: &TaskMeta, store: usize) -> Option<i64> {

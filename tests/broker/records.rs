@@ -1,9 +1,11 @@
 //! Keys, values, times and headers on their way through.
 
 use std::collections::BTreeMap;
+use std::num::NonZeroU32;
+use std::time::Duration;
 
-use riacho::kafka::{ClientSettings, NewRecord, TopicWriter};
-use riacho::{Bytes, Grouped, Materialized, Nullable, Produced, StreamsBuilder, Utf8};
+use riacho::kafka::{self, ClientSettings, NewRecord, StartAt, TopicReader, TopicWriter};
+use riacho::{Bytes, Grouped, Materialized, Nullable, Produced, StreamsBuilder, Utf8, partition_of};
 
 use super::{copy, count, in_and_out, raw};
 use crate::support::{App, Client, Isolation, Kafka, LIMIT, Received, TestRecord, await_until, unique};
@@ -187,4 +189,40 @@ fn keys_land_where_java_puts_them() {
             assert_eq!(at.get(key.key.as_slice()), Some(&partition_of(key)), "{:02x?} in {topic}", key.key);
         }
     }
+}
+
+/// The partitioner that `partition_of` implements is held to Java's by the goldens; here the producer is held to it.
+#[test]
+fn a_million_keys_land_where_the_partitioner_says() {
+    const KEYS: u64 = 1_000_000;
+    const PARTITIONS: NonZeroU32 = NonZeroU32::new(12).expect("twelve is not zero");
+    let client = Kafka::shared().client();
+    let topic = unique("million");
+    client.create_topic(&topic, 12);
+    let settings = ClientSettings::new(client.bootstrap(), "million");
+    let mut writer = TopicWriter::new(&settings).expect("settings are sound");
+    for number in 0..KEYS {
+        // Lengths from 8 to 24 bytes, of every value: half of the hashes are negative.
+        let mixed = number.wrapping_mul(0x9E37_79B9_7F4A_7C15);
+        let bytes = [number.to_le_bytes(), mixed.to_be_bytes(), mixed.rotate_left(29).to_le_bytes()].concat();
+        let length = 8 + usize::try_from(mixed % 17).expect("below 17");
+        let key = bytes.get(..length);
+        let record =
+            NewRecord { topic: &topic, partition: None, key, value: None, timestamp: None, headers: None };
+        writer.write(record).expect("the record is taken");
+    }
+    writer.flush().expect("the broker acknowledges");
+
+    let isolation = kafka::Isolation::ReadCommitted;
+    let mut reader =
+        TopicReader::open(&settings, &[&topic], &StartAt::Beginning, isolation).expect("the topic is there");
+    let (mut read, mut misplaced) = (0u64, 0u64);
+    reader
+        .read_to_end(Duration::from_secs(30), &mut |partition, record| {
+            read += 1;
+            let key = record.key.unwrap_or_default();
+            misplaced += u64::from(partition_of(key, PARTITIONS) != partition.partition);
+        })
+        .expect("the topic can be read");
+    assert_eq!((read, misplaced), (KEYS, 0));
 }

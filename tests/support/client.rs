@@ -227,9 +227,10 @@ impl Client {
 
 /// The first and the next offset of a partition; the next readable one for a reader of the committed.
 fn watermarks(consumer: &BaseConsumer, topic: &str, partition: i32) -> (i64, i64) {
-    consumer
-        .fetch_watermarks(topic, partition, ANSWER_LIMIT)
-        .unwrap_or_else(|error| panic!("{topic}-{partition} does not tell its offsets: {error}"))
+    // A partition that has just got another leader is asked for at the old one first.
+    await_some(ANSWER_LIMIT, &format!("{topic}-{partition} to tell its offsets"), || {
+        consumer.fetch_watermarks(topic, partition, ANSWER_LIMIT).ok()
+    })
 }
 
 /// Reads each partition from its beginning to the end given, which the log must have reached.

@@ -57,13 +57,6 @@ enum Command {
     Completions(completions::Args),
 }
 
-/// The applications that come with riacho.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum App {
-    /// Windowed aggregates and anomalies per vendor of financial_transactions
-    Transactions,
-}
-
 /// What a measuring tool reads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum ReportFormat {
@@ -108,6 +101,7 @@ mod tests {
             "verify transactions --open compare",
             "topology describe transactions --format dot",
             "config show",
+            "config show transactions --explain",
             "config check --set a=b",
             "topics create transactions --partitions 12 --replication-factor 3 --dry-run",
             "topics check transactions",

@@ -8,6 +8,7 @@ use riacho::client_settings;
 use riacho::config::{Config, Source};
 
 use crate::Failure;
+use crate::application::App;
 use crate::settings::Settings;
 
 const SHOW_EXAMPLES: &str = "\
@@ -32,6 +33,9 @@ pub(crate) enum Verb {
 #[derive(clap::Args)]
 #[command(after_help = SHOW_EXAMPLES)]
 pub(crate) struct ShowArgs {
+    /// The application
+    #[arg(default_value = App::Transactions.name())]
+    app: App,
     /// Only settings that are not defaults
     #[arg(long)]
     changed: bool,
@@ -45,6 +49,9 @@ pub(crate) struct ShowArgs {
 #[derive(clap::Args)]
 #[command(after_help = CHECK_EXAMPLES)]
 pub(crate) struct CheckArgs {
+    /// The application
+    #[arg(default_value = App::Transactions.name())]
+    app: App,
     #[command(flatten)]
     settings: Settings,
 }
@@ -57,7 +64,7 @@ pub(crate) fn run(verb: &Verb) -> Result<ExitCode, Failure> {
 }
 
 fn show(args: &ShowArgs) -> Result<ExitCode, Failure> {
-    let loaded = args.settings.load(&[])?;
+    let loaded = args.settings.load(args.app, &[])?;
     let derived = loaded.app.derived();
     let is_default = |source: &Source| matches!(source, Source::Default | Source::Derived);
     let mut out = std::io::stdout().lock();
@@ -85,7 +92,7 @@ fn show(args: &ShowArgs) -> Result<ExitCode, Failure> {
 }
 
 fn check(args: &CheckArgs) -> Result<ExitCode, Failure> {
-    let loaded = args.settings.load(&[])?;
+    let loaded = args.settings.load(args.app, &[])?;
     client_settings(&loaded.config).check()?;
     warn(&loaded.config);
     let given = loaded.config.entries().iter().filter(|entry| {

@@ -13,11 +13,12 @@ use riacho::ports::Clock as _;
 use riacho::{SystemClock, Timestamp, client_settings};
 
 use crate::Failure;
-use crate::cli::App;
+use crate::application::App;
 use crate::gauge::Gauge;
 use crate::settings::{Loaded, Settings};
 use crate::signals::Signals;
 use crate::topics;
+use crate::transactions::config::TransactionsConfig;
 use crate::transactions::generator::{EventClock, Generator, GeneratorOptions};
 use crate::transactions::money::Currency;
 
@@ -152,7 +153,7 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, Failure> {
 
     let App::Transactions = args.app;
     let signals = Signals::listen()?;
-    let loaded = args.settings.load_for_tool()?;
+    let loaded = args.settings.load_for_tool(args.app, |_, config| TransactionsConfig::of(config))?;
     let Loaded { config, app } = &loaded;
     let clock = SystemClock::new();
     let mut generator = args.generator(clock.now())?;

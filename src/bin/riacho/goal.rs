@@ -36,11 +36,8 @@ impl Goal {
         const AGAIN: Duration = Duration::from_secs(1);
         loop {
             match Goal::now(loaded, topology) {
-                Ok(Some(goal)) => return Ok(Some(goal)),
-                Ok(None) => {
-                    let topic = loaded.app.input_topic.clone();
-                    return Err(Error::NoTopic { topic, role: "input" }.into());
-                }
+                Ok(Ok(goal)) => return Ok(Some(goal)),
+                Ok(Err(topic)) => return Err(Error::NoTopic { topic, role: "input" }.into()),
                 Err(error) if error.kind == ClientErrorKind::Retry => {
                     tracing::warn!(%error, "waiting for Kafka at {}", loaded.config.bootstrap_servers());
                     if signals.wait(AGAIN) {
@@ -52,10 +49,15 @@ impl Goal {
         }
     }
 
-    fn now(loaded: &Loaded, topology: &Topology) -> Result<Option<Goal>, ClientError> {
-        let (settings, topic) = (loaded.for_questions(), loaded.app.input_topic.as_str());
+    /// The goal as of now, or the input topic that is not there.
+    fn now(loaded: &Loaded, topology: &Topology) -> Result<Result<Goal, String>, ClientError> {
+        let settings = loaded.for_questions();
         let admin = KafkaAdmin::new(&settings)?;
-        let Some(inputs) = partitions_of(&admin, topic)? else { return Ok(None) };
+        let mut inputs = Vec::new();
+        for topic in loaded.app.inputs() {
+            let Some(partitions) = partitions_of(&admin, topic)? else { return Ok(Err(topic.to_owned())) };
+            inputs.extend(partitions);
+        }
         // What a killed instance has left open is over once this one starts, and no sooner.
         let committed = admin.group_offsets_so_far(&settings.application_id, &inputs)?;
         let bounds = KafkaChangelogReader::new(&settings)?.bounds(&inputs)?;
@@ -67,7 +69,7 @@ impl Goal {
         let sources = topology.subtopologies().iter().flat_map(|subtopology| &subtopology.sources);
         let own = sources.filter(|source| matches!(source, TopicName::Repartition(_)));
         let repartition_topics = own.map(|source| source.resolve(&settings.application_id)).collect();
-        Ok(Some(Goal { admin, settings, ends, repartition_topics, records, todo }))
+        Ok(Ok(Goal { admin, settings, ends, repartition_topics, records, todo }))
     }
 
     /// Whether the group has committed all of it, and all that followed from it in its repartition topics. A question

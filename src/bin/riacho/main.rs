@@ -1,5 +1,6 @@
 //! The program `riacho`: ready applications on the library's public API.
 
+mod application;
 mod cli;
 mod completions;
 mod config_verbs;

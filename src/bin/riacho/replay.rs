@@ -15,6 +15,7 @@ use riacho::{Headers, SystemClock, Timestamp, client_settings};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
+use crate::application::App;
 use crate::gauge::Gauge;
 use crate::settings::Settings;
 use crate::signals::Signals;
@@ -193,7 +194,7 @@ impl Pace {
 pub(crate) fn run(args: &Args) -> Result<ExitCode, Failure> {
     const INTERRUPTED: u8 = 130;
     let signals = Signals::listen()?;
-    let loaded = args.settings.load_for_tool()?;
+    let loaded = args.settings.load_for_tool(App::Transactions, App::of)?;
     let (file, bytes) = open(&args.file)?;
     topics::ensure(&KafkaAdmin::new(&loaded.for_questions())?, &args.topic, args.partitions, &loaded.config)?;
     let mut writer = TopicWriter::new(&client_settings(&loaded.config))?;

@@ -9,7 +9,6 @@ use riacho::config::{Config, Guarantee};
 use riacho::ports::Clock as _;
 use serde_json::{Value, json};
 
-use crate::transactions::config::TransactionsConfig;
 use crate::{Failure, process};
 
 /// What a report says of the run as a whole.
@@ -21,14 +20,14 @@ pub(crate) struct Labels {
 }
 
 impl Labels {
-    pub(crate) fn of(config: &Config, app: &TransactionsConfig) -> Labels {
+    pub(crate) fn of(config: &Config, emit: String) -> Labels {
         Labels {
             app: config.application_id().to_owned(),
             guarantee: match config.guarantee() {
                 Guarantee::ExactlyOnce => "eos",
                 Guarantee::AtLeastOnce => "alos",
             },
-            emit: format!("{:?}", app.emit),
+            emit,
             threads: config.stream_threads().get(),
         }
     }

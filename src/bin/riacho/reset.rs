@@ -1,5 +1,6 @@
 //! `riacho reset`: lets an application begin anew, as kafka-streams-application-reset and `KafkaStreams.cleanUp` do.
 
+use std::collections::BTreeMap;
 use std::io::{BufRead as _, IsTerminal as _, Write as _};
 use std::process::ExitCode;
 use std::time::Duration;
@@ -10,7 +11,7 @@ use riacho::state::{StateDirectory, WipeReason};
 use riacho::{TaskId, TopicPartition};
 
 use crate::Failure;
-use crate::cli::App;
+use crate::application::App;
 use crate::settings::{Loaded, Settings};
 use crate::signals::Signals;
 
@@ -55,8 +56,7 @@ struct Plan {
 }
 
 pub(crate) fn run(args: &Args) -> Result<ExitCode, Failure> {
-    let App::Transactions = args.app;
-    let loaded = args.settings.load_for_question()?;
+    let loaded = args.settings.load_for_question(args.app, App::of)?;
     let application = loaded.config.application_id();
     let settings = loaded.for_questions();
     let admin = KafkaAdmin::new(&settings)?;
@@ -108,9 +108,11 @@ fn plan(
     let application = config.application_id();
     let names = admin.topics()?.into_iter().map(|(name, _)| name);
     let topics = names.filter(|name| is_internal(name, application)).collect();
-    let partitions = admin.partitions_of(&app.input_topic)?.unwrap_or(0);
-    let inputs: Vec<_> =
-        (0..partitions).map(|partition| TopicPartition::new(app.input_topic.as_str(), partition)).collect();
+    let mut inputs = Vec::new();
+    for topic in app.inputs() {
+        let partitions = admin.partitions_of(topic)?.unwrap_or(0);
+        inputs.extend((0..partitions).map(|partition| TopicPartition::new(topic, partition)));
+    }
     let bounds = reader.bounds(&inputs)?;
     let positions = inputs.into_iter().zip(bounds).map(|(partition, (first, end))| Position {
         partition,
@@ -130,15 +132,15 @@ fn is_internal(topic: &str, application: &str) -> bool {
 fn tell(plan: &Plan, application: &str, latest: bool) -> Result<(), Failure> {
     let mut out = std::io::stdout().lock();
     let place = if latest { "end" } else { "beginning" };
-    match plan.positions.first() {
-        Some(first) => {
-            let (count, topic) = (plan.positions.len(), &first.partition.topic);
-            writeln!(
-                out,
-                "positions  of the group {application}: the {place} of {topic}, {count} partitions"
-            )?;
-        }
-        None => writeln!(out, "positions  stay: the input topic does not exist")?,
+    let mut inputs = BTreeMap::<&str, usize>::new();
+    for position in &plan.positions {
+        *inputs.entry(&position.partition.topic).or_default() += 1;
+    }
+    for (topic, count) in &inputs {
+        writeln!(out, "positions  of the group {application}: the {place} of {topic}, {count} partitions")?;
+    }
+    if inputs.is_empty() {
+        writeln!(out, "positions  stay: the input topic does not exist")?;
     }
     for topic in &plan.topics {
         writeln!(out, "delete     the topic {topic}")?;

@@ -9,13 +9,13 @@ use riacho::observe::log::{self, LogSettings};
 use riacho::ports::Clock as _;
 use riacho::{Error, Snapshot, Streams, SystemClock};
 
-use crate::cli::{App, ReportFormat};
+use crate::application::App;
+use crate::cli::ReportFormat;
 use crate::gauge::Gauge;
 use crate::goal::Goal;
 use crate::report::{CaughtUp, Labels, Output};
 use crate::settings::Settings;
 use crate::signals::Signals;
-use crate::transactions::topology::topology;
 use crate::{Failure, process};
 
 const EXAMPLES: &str = "\
@@ -47,15 +47,14 @@ pub(crate) struct Args {
 }
 
 pub(crate) fn run(args: &Args) -> Result<ExitCode, Failure> {
-    let App::Transactions = args.app;
     let signals = Signals::listen()?;
     let clock = SystemClock::new();
     let born = process::age();
-    let loaded = args.settings.load(&[])?;
+    let loaded = args.settings.load(args.app, &[])?;
     log::init(&LogSettings::of(&loaded.config))?;
-    let topology = topology(&loaded.app)?;
+    let topology = loaded.app.topology()?;
     let goal = if args.until_caught_up { Goal::of(&loaded, &topology, &signals)? } else { None };
-    let labels = Labels::of(&loaded.config, &loaded.app);
+    let labels = Labels::of(&loaded.config, loaded.app.emits());
     let commit_interval = loaded.config.commit_interval();
     let streams = match Streams::start_with(topology, loaded.config, &|| signals.requested()) {
         Ok(streams) => streams,

@@ -9,7 +9,7 @@ use riacho::kafka::ClientSettings;
 use riacho::observe::log::{self, LogSettings};
 
 use crate::Failure;
-use crate::transactions::config::{KEYS, TransactionsConfig};
+use crate::application::{App, Application};
 
 /// The flags of every verb that has settings.
 #[derive(clap::Args, Clone, Debug, Default)]
@@ -25,13 +25,16 @@ pub(crate) struct Settings {
     set: Vec<String>,
 }
 
-/// The settings of the application `transactions`, checked.
-pub(crate) struct Loaded {
+/// Reads an application's own settings: [`App::of`], or what a verb that is for one application only needs of them.
+type Of<A> = fn(App, &Config) -> Result<A, ConfigErrors>;
+
+/// The settings of riacho and of an application, checked.
+pub(crate) struct Loaded<A = Box<dyn Application>> {
     pub(crate) config: Config,
-    pub(crate) app: TransactionsConfig,
+    pub(crate) app: A,
 }
 
-impl Loaded {
+impl<A> Loaded<A> {
     /// For short questions, whose asker would rather know soon that there is no answer.
     pub(crate) fn for_questions(&self) -> ClientSettings {
         ClientSettings { request_timeout: Duration::from_secs(10), ..client_settings(&self.config) }
@@ -45,8 +48,8 @@ impl Settings {
     }
 
     /// All layers, `presets` lowest.
-    pub(crate) fn raw(&self, presets: &[(&str, &str)]) -> RawConfig {
-        let raw = RawConfig::new(&[KEYS]).preset("application.id", "transactions");
+    fn raw(&self, app: App, presets: &[(&str, &str)]) -> RawConfig {
+        let raw = RawConfig::new(&[app.keys()]).preset("application.id", app.name());
         let raw = presets.iter().fold(raw, |raw, (key, value)| raw.preset(key, value));
         let raw = self.config.iter().fold(raw, |raw, path| raw.file(path));
         let bootstrap = self.bootstrap_server.iter().map(|servers| format!("bootstrap.servers={servers}"));
@@ -57,9 +60,9 @@ impl Settings {
     ///
     /// # Errors
     /// Every problem that there is.
-    pub(crate) fn load(&self, presets: &[(&str, &str)]) -> Result<Loaded, ConfigErrors> {
-        let config = Config::try_from(self.raw(presets))?;
-        let app = TransactionsConfig::of(&config)?;
+    pub(crate) fn load(&self, app: App, presets: &[(&str, &str)]) -> Result<Loaded, ConfigErrors> {
+        let config = Config::try_from(self.raw(app, presets))?;
+        let app = app.of(&config)?;
         Ok(Loaded { config, app })
     }
 
@@ -67,21 +70,22 @@ impl Settings {
     ///
     /// # Errors
     /// As [`load`](Self::load), or when the log filter is wrong.
-    pub(crate) fn load_for_tool(&self) -> Result<Loaded, Failure> {
-        self.load_with_log("warn")
+    pub(crate) fn load_for_tool<A>(&self, app: App, of: Of<A>) -> Result<Loaded<A>, Failure> {
+        self.load_with_log(app, of, "warn")
     }
 
     /// Checks everything and begins to log, for a verb that asks something: its failure says all there is to say.
     ///
     /// # Errors
     /// As [`load`](Self::load), or when the log filter is wrong.
-    pub(crate) fn load_for_question(&self) -> Result<Loaded, Failure> {
-        self.load_with_log("error")
+    pub(crate) fn load_for_question<A>(&self, app: App, of: Of<A>) -> Result<Loaded<A>, Failure> {
+        self.load_with_log(app, of, "error")
     }
 
-    fn load_with_log(&self, level: &str) -> Result<Loaded, Failure> {
-        let loaded = self.load(&[("riacho.log.level", level)])?;
-        log::init(&LogSettings::of(&loaded.config))?;
-        Ok(loaded)
+    fn load_with_log<A>(&self, app: App, of: Of<A>, level: &str) -> Result<Loaded<A>, Failure> {
+        let config = Config::try_from(self.raw(app, &[("riacho.log.level", level)]))?;
+        log::init(&LogSettings::of(&config))?;
+        let app = of(app, &config)?;
+        Ok(Loaded { config, app })
     }
 }

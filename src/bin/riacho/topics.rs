@@ -11,9 +11,8 @@ use riacho::kafka::KafkaAdmin;
 use riacho::ports::{ClientError, NewTopic};
 
 use crate::Failure;
-use crate::cli::App;
+use crate::application::App;
 use crate::settings::{Loaded, Settings};
-use crate::transactions::topology::topology;
 
 /// Enough for a start, and it divides by many numbers of instances.
 pub(crate) const PARTITIONS: i32 = 12;
@@ -109,13 +108,16 @@ struct Needed {
 /// Every topic that the application needs, the input first.
 fn needed(loaded: &Loaded, admin: &KafkaAdmin, partitions: i32) -> Result<Vec<Needed>, Failure> {
     let Loaded { config, app } = loaded;
-    let input_partitions = admin.partitions_of(&app.input_topic)?.unwrap_or(partitions);
-    let inputs = BTreeMap::from([(app.input_topic.clone(), input_partitions)]);
-    let own = OwnTopics::of(&topology(app)?, config, &inputs);
-    let outputs = [("output", Some(&app.output_topic)), ("anomalies", app.anomalies_topic.as_ref())];
-    let outputs = outputs.into_iter().filter_map(|(role, name)| Some((role, name?)));
-    let theirs = std::iter::once(("input", &app.input_topic)).chain(outputs);
-    let theirs = theirs.map(|(role, name)| (role, plain(name, input_partitions, config), false));
+    let mut inputs = BTreeMap::new();
+    for topic in app.inputs() {
+        inputs.insert(topic.to_owned(), admin.partitions_of(topic)?.unwrap_or(partitions));
+    }
+    let own = OwnTopics::of(&app.topology()?, config, &inputs);
+    let most = inputs.values().copied().max().unwrap_or(partitions);
+    let outputs = app.outputs();
+    let outputs = outputs.iter().map(|(role, name)| (*role, plain(name, most, config), false));
+    let theirs = inputs.iter().map(|(name, count)| ("input", plain(name, *count, config), false));
+    let theirs = theirs.chain(outputs);
     let side = own.side.into_iter().map(|topic| ("side", topic, false));
     let internal = own.internal.into_iter().map(|topic| ("internal", topic, true));
     let all = theirs.chain(side).chain(internal).map(|(role, topic, is_own)| {
@@ -126,12 +128,11 @@ fn needed(loaded: &Loaded, admin: &KafkaAdmin, partitions: i32) -> Result<Vec<Ne
 }
 
 fn create(args: &CreateArgs) -> Result<ExitCode, Failure> {
-    let App::Transactions = args.app;
     let mut settings = args.settings.clone();
     if let Some(factor) = args.replication_factor {
         settings.set("replication.factor", factor);
     }
-    let loaded = settings.load_for_question()?;
+    let loaded = settings.load_for_question(args.app, App::of)?;
     let admin = KafkaAdmin::new(&loaded.for_questions())?;
     let needed = needed(&loaded, &admin, args.partitions)?;
     let mut out = std::io::stdout().lock();
@@ -169,8 +170,7 @@ fn settings_of(topic: &NewTopic) -> String {
 }
 
 fn check(args: &CheckArgs) -> Result<ExitCode, Failure> {
-    let App::Transactions = args.app;
-    let loaded = args.settings.load_for_question()?;
+    let loaded = args.settings.load_for_question(args.app, App::of)?;
     let admin = KafkaAdmin::new(&loaded.for_questions())?;
     let mut out = std::io::stdout().lock();
     let mut sound = true;

@@ -6,9 +6,8 @@ use std::process::ExitCode;
 use clap::{Subcommand, ValueEnum};
 
 use crate::Failure;
-use crate::cli::App;
+use crate::application::App;
 use crate::settings::Settings;
-use crate::transactions::topology::topology;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -48,9 +47,8 @@ enum Format {
 
 pub(crate) fn run(verb: &Verb) -> Result<ExitCode, Failure> {
     let Verb::Describe(args) = verb;
-    let App::Transactions = args.app;
-    let loaded = args.settings.load(&[("bootstrap.servers", "localhost:9092")])?;
-    let topology = topology(&loaded.app)?;
+    let loaded = args.settings.load(args.app, &[("bootstrap.servers", "localhost:9092")])?;
+    let topology = loaded.app.topology()?;
     let text = match args.format {
         Format::Text => topology.describe(),
         Format::Dot => topology.to_dot(),

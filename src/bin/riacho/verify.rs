@@ -12,10 +12,12 @@ use riacho::{OwnTopics, Serde as _, State, SystemClock, Timestamp, TopicPartitio
 use serde_json::json;
 
 use crate::Failure;
-use crate::cli::{App, ReportFormat};
+use crate::application::App;
+use crate::cli::ReportFormat;
 use crate::gauge::Gauge;
 use crate::settings::{Loaded, Settings};
 use crate::signals::Signals;
+use crate::transactions::config::TransactionsConfig;
 use crate::transactions::oracle::{Input, OpenWindows, Oracle, OracleRules, Report};
 use crate::transactions::topology::topology;
 use crate::transactions::transaction::Transaction;
@@ -60,7 +62,7 @@ enum Open {
 
 pub(crate) fn run(args: &Args) -> Result<ExitCode, Failure> {
     let App::Transactions = args.app;
-    let loaded = args.settings.load_for_question()?;
+    let loaded = args.settings.load_for_question(args.app, |_, config| TransactionsConfig::of(config))?;
     let mut verifier = Verifier::new(&loaded)?;
     let open = if args.open == Open::Compare { OpenWindows::Compare } else { OpenWindows::Skip };
     let sources = verifier.sources(Duration::from_secs(args.wait))?;
@@ -125,7 +127,7 @@ struct Source {
 }
 
 struct Verifier<'a> {
-    loaded: &'a Loaded,
+    loaded: &'a Loaded<TransactionsConfig>,
     settings: ClientSettings,
     admin: KafkaAdmin,
     bounds: KafkaChangelogReader,
@@ -134,7 +136,7 @@ struct Verifier<'a> {
 }
 
 impl<'a> Verifier<'a> {
-    fn new(loaded: &'a Loaded) -> Result<Self, Failure> {
+    fn new(loaded: &'a Loaded<TransactionsConfig>) -> Result<Self, Failure> {
         // The first question tells soon whether there is anybody to answer. Later ones may have to wait for a transaction
         // that a killed instance has left open.
         partitions_of(&KafkaAdmin::new(&loaded.for_questions())?, &loaded.app.input_topic)?;

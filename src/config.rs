@@ -67,6 +67,7 @@ pub struct Config {
     static_membership: bool,
     guarantee: Guarantee,
     commit_interval: Duration,
+    commit_interval_idle: Duration,
     transaction_timeout: Duration,
     task_timeout: Duration,
     session_timeout: Duration,
@@ -155,6 +156,12 @@ impl Config {
     /// `commit.interval.ms`; under exactly-once never longer than [`transaction_timeout`](Self::transaction_timeout).
     pub fn commit_interval(&self) -> Duration {
         self.commit_interval
+    }
+
+    /// `riacho.commit.interval.idle.ms`: the time between commits of a thread that has caught up and has little to
+    /// commit. Under load [`commit_interval`](Self::commit_interval) stands.
+    pub fn commit_interval_idle(&self) -> Duration {
+        self.commit_interval_idle
     }
 
     /// `transaction.timeout.ms`.
@@ -561,6 +568,11 @@ impl TryFrom<RawConfig> for Config {
             Guarantee::AtLeastOnce => 30_000,
         };
         checked.derive("commit.interval.ms", Value::Integer(commit_interval_ms));
+        let idle_interval_ms = match (guarantee, checked.value("commit.interval.ms", commit_interval_ms)) {
+            (Guarantee::ExactlyOnce, interval) => (interval / 4).max(1),
+            (Guarantee::AtLeastOnce, interval) => interval,
+        };
+        checked.derive("riacho.commit.interval.idle.ms", Value::Integer(idle_interval_ms));
         let dead_letter_topic = format!("{application_id}-dead-letter");
         checked.derive("errors.dead.letter.queue.topic.name", Value::Text(dead_letter_topic));
         let memory = memory_of(&mut checked);
@@ -600,6 +612,7 @@ impl TryFrom<RawConfig> for Config {
             static_membership: checked.text("riacho.static.membership") == "auto",
             guarantee,
             commit_interval: checked.millis("commit.interval.ms"),
+            commit_interval_idle: checked.millis("riacho.commit.interval.idle.ms"),
             transaction_timeout: checked.millis("transaction.timeout.ms"),
             task_timeout: checked.millis("task.timeout.ms"),
             session_timeout: checked.millis("session.timeout.ms"),
@@ -671,6 +684,8 @@ fn check_pairs(checked: &mut Checked, guarantee: Guarantee) {
         let is_in_time = checked.millis("commit.interval.ms") <= checked.millis("transaction.timeout.ms");
         checked.require(is_in_time, "commit.interval.ms", "transaction.timeout.ms", "be at most");
     }
+    let is_shorter = checked.millis("riacho.commit.interval.idle.ms") <= checked.millis("commit.interval.ms");
+    checked.require(is_shorter, "riacho.commit.interval.idle.ms", "commit.interval.ms", "be at most");
     let is_static = checked.text("riacho.static.membership") == "auto";
     checked.require(is_static, "riacho.static.membership", "group.instance.id", "not be off beside");
 }

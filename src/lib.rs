@@ -2,6 +2,7 @@
 
 mod clock;
 mod commit;
+mod commit_pace;
 pub mod config;
 mod error;
 mod housekeeping;

@@ -574,6 +574,7 @@ fn worker_settings(config: &Config) -> WorkerSettings {
         application_id: config.application_id().to_owned(),
         exactly_once: config.guarantee() == Guarantee::ExactlyOnce,
         commit_interval: config.commit_interval(),
+        commit_interval_idle: config.commit_interval_idle(),
         poll_wait_max: POLL_WAIT_MAX,
         poll_records_max: POLL_RECORDS_MAX,
         cache_bytes: share(config.memory().cache),

@@ -9,6 +9,7 @@ use std::time::Duration;
 use riacho_topology::{TaskId, Timestamp, TopicPartition, Topology};
 
 use crate::commit::{commit_at_least_once, commit_exactly_once};
+use crate::commit_pace::CommitPace;
 use crate::lifecycle::ThreadState;
 use crate::ports::{
     ChangelogSlot, ClientError, ClientErrorKind, Clock, CloseReason, CommitOutcome, GroupEvent, Position,
@@ -28,6 +29,8 @@ pub(crate) struct WorkerSettings {
     pub(crate) application_id: String,
     pub(crate) exactly_once: bool,
     pub(crate) commit_interval: Duration,
+    /// The same for a thread that has little to commit and nothing more to do.
+    pub(crate) commit_interval_idle: Duration,
     pub(crate) poll_wait_max: Duration,
     pub(crate) poll_records_max: usize,
     /// This thread's share of the record cache.
@@ -86,7 +89,7 @@ pub(crate) struct StreamThread<C> {
     /// News of the group that is not answered yet. It outlives a turn that fails: the group waits for the answer.
     news: VecDeque<GroupEvent>,
     in_transaction: bool,
-    committed_at: Duration,
+    pace: CommitPace,
     statistics_at: Duration,
     times: ThreadTimes,
     next_slot: usize,
@@ -142,7 +145,8 @@ impl<C: StreamClient> StreamThread<C> {
             Ok(client) => client,
             Err(error) => return Err(Box::new((error, around))),
         };
-        let committed_at = around.clock.monotonic();
+        let now = around.clock.monotonic();
+        let pace = CommitPace::new(settings.commit_interval, settings.commit_interval_idle, now);
         Ok(StreamThread {
             client,
             topology,
@@ -156,8 +160,8 @@ impl<C: StreamClient> StreamThread<C> {
             routes: Routes::default(),
             news: VecDeque::new(),
             in_transaction: false,
-            committed_at,
-            statistics_at: committed_at,
+            pace,
+            statistics_at: now,
             times: ThreadTimes::default(),
             next_slot: 1,
             last_attempt: 0,
@@ -225,7 +229,9 @@ impl<C: StreamClient> StreamThread<C> {
         let now = self.now();
         let StreamThread { client, tasks, routes, settings, .. } = self;
         let mut failure = None;
+        let mut records = 0;
         let polled = client.poll(wait, settings.poll_records_max, &mut |record, sender| {
+            records += 1;
             if failure.is_some() {
                 return;
             }
@@ -235,6 +241,7 @@ impl<C: StreamClient> StreamThread<C> {
             }
         });
         client.serve();
+        self.pace.polled(records, records < settings.poll_records_max);
         self.around.observer.polled();
         let took = self.around.clock.monotonic().saturating_sub(before);
         let processed = self.tasks.iter().any(Task::has_progressed);
@@ -265,7 +272,7 @@ impl<C: StreamClient> StreamThread<C> {
             wait = wait.min(RESTORING);
         }
         if self.tasks.iter().any(Task::has_progressed) {
-            wait = wait.min((self.committed_at + self.settings.commit_interval).saturating_sub(now));
+            wait = wait.min(self.pace.due().saturating_sub(now));
         }
         wait
     }
@@ -287,8 +294,7 @@ impl<C: StreamClient> StreamThread<C> {
     }
 
     fn commit_is_due(&self) -> bool {
-        let due = self.committed_at + self.settings.commit_interval;
-        (self.around.clock.monotonic() >= due && self.tasks.iter().any(Task::has_progressed))
+        (self.around.clock.monotonic() >= self.pace.due() && self.tasks.iter().any(Task::has_progressed))
             || self.tasks.iter().any(Task::wants_commit)
     }
 
@@ -299,7 +305,7 @@ impl<C: StreamClient> StreamThread<C> {
     fn commit(&mut self) -> Result<(), TaskFailure> {
         let before = self.around.clock.monotonic();
         if !self.tasks.iter().any(Task::has_progressed) {
-            self.committed_at = before;
+            self.pace.committed(before, Duration::ZERO);
             return Ok(());
         }
         let now = self.now();
@@ -309,11 +315,10 @@ impl<C: StreamClient> StreamThread<C> {
         } else {
             commit_at_least_once(&mut self.tasks, &mut self.client, now)?;
         }
-        let after = self.around.clock.monotonic();
-        // From its beginning: else every commit would put the next one off by what it took.
-        self.committed_at = before;
-        self.times.commit += after.saturating_sub(before);
-        self.report(CommitOutcome::Committed, after.saturating_sub(before));
+        let took = self.around.clock.monotonic().saturating_sub(before);
+        self.pace.committed(before, took);
+        self.times.commit += took;
+        self.report(CommitOutcome::Committed, took);
         Ok(())
     }
 
@@ -347,7 +352,7 @@ impl<C: StreamClient> StreamThread<C> {
         if !positions.is_empty() {
             self.client.seek(&positions)?;
         }
-        self.committed_at = self.around.clock.monotonic();
+        self.pace.committed(self.around.clock.monotonic(), Duration::ZERO);
         self.report(CommitOutcome::Aborted, Duration::ZERO);
         Ok(())
     }

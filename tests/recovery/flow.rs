@@ -7,7 +7,7 @@ use std::path::Path;
 use riacho::store::layout::COMMIT_KEY;
 use riacho::{EmitStrategy, Timestamp};
 
-use crate::support::{App, Client, Isolation, LIMIT, Process, TestRecord, await_until, unique};
+use crate::support::{App, Client, Isolation, LIMIT, Process, TestRecord, Topics, await_until};
 use crate::transactions::generator::{EventClock, Generator, GeneratorOptions};
 use crate::transactions::oracle::{Input, OpenWindows, Oracle, OracleRules, Report};
 
@@ -30,16 +30,8 @@ pub(super) struct Flow {
 
 impl Flow {
     pub(super) fn on(client: &Client, name: &str, partitions: i32, seed: u64) -> Flow {
-        let topic = |what: &str| unique(&format!("{name}-{what}"));
-        let (input, output, anomalies, late) = (topic("in"), topic("out"), topic("anomalies"), topic("late"));
-        for topic in [&input, &output, &anomalies] {
-            client.create_topic(topic, partitions);
-        }
-        let app = App::on(client, name)
-            .with("transactions.input.topic", &input)
-            .with("transactions.output.topic", &output)
-            .with("transactions.anomalies.topic", &anomalies)
-            .with("riacho.late.topic", &late);
+        let topics = Topics::create(client, name, partitions);
+        let app = topics.application(client, name);
         let few = |number| NonZeroU32::new(number).expect("it is not zero");
         let options = GeneratorOptions {
             seed,
@@ -50,6 +42,7 @@ impl Flow {
             ..GeneratorOptions::default()
         };
         let generator = Generator::new(options).expect("the options are sound");
+        let Topics { input, output, anomalies, late } = topics;
         Flow { app, client: client.clone(), partitions, input, output, anomalies, late, generator, fed: 0 }
     }
 
@@ -155,18 +148,10 @@ impl Flow {
         let late = self.client.read_all(&self.late, Isolation::ReadCommitted).len() as u64;
         assert_eq!(late, report.late, "late records are told once each");
         let letters = self.client.read_all(&self.app.dead_letter_topic(), Isolation::ReadCommitted);
-        let origin = |name: &str, headers: &[(String, Vec<u8>)]| {
-            headers
-                .iter()
-                .find(|(found, _)| found == name)
-                .map(|(_, value)| value.clone())
-                .expect("a letter has it")
-        };
         let origins: BTreeSet<_> = letters
             .iter()
             .map(|letter| {
-                ["partition", "offset"]
-                    .map(|part| origin(&format!("__streams.errors.{part}"), &letter.headers))
+                ["partition", "offset"].map(|part| letter.header(&format!("__streams.errors.{part}")))
             })
             .collect();
         assert_eq!(origins.len(), letters.len(), "no dead letter comes twice");

@@ -6,12 +6,6 @@ use super::Transactions;
 use super::recording::{compare, input};
 use crate::support::{Isolation, Kafka, Received, TestRecord};
 
-fn header<'r>(record: &'r Received, name: &str) -> &'r str {
-    let header = record.headers.iter().find(|(found, _)| found == name);
-    let (_, value) = header.unwrap_or_else(|| panic!("{name} is missing: {:?}", record.headers));
-    std::str::from_utf8(value).expect("reasons are text")
-}
-
 /// How far ahead of the wall clock a time is changes from run to run.
 fn without_the_clock(message: &str) -> String {
     match (message.split_once(" is "), message.split_once(" ms ahead")) {
@@ -27,9 +21,9 @@ fn bad_records_are_kept_with_the_reason_and_their_neighbours_are_counted_once() 
     let sent = input("bad");
 
     for letter in &outcome.dead {
-        assert_eq!(header(letter, "__streams.errors.topic"), run.input);
-        assert_eq!(header(letter, "__streams.errors.partition"), "0");
-        let offset: usize = header(letter, "__streams.errors.offset").parse().expect("an offset is a number");
+        assert_eq!(letter.header("__streams.errors.topic"), run.input);
+        assert_eq!(letter.header("__streams.errors.partition"), "0");
+        let offset: usize = letter.header("__streams.errors.offset").parse().expect("an offset is a number");
         let TestRecord { key, value, timestamp, .. } = &sent[offset];
         assert!(letter.key == *key && letter.value == *value, "the bytes of {offset} are the original's");
         assert_eq!(letter.timestamp, *timestamp);
@@ -43,9 +37,9 @@ fn bad_records_are_kept_with_the_reason_and_their_neighbours_are_counted_once() 
 
     let reason = |letter: &Received| {
         json!({
-            "offset": header(letter, "__streams.errors.offset").parse::<i64>().expect("it was read before"),
-            "exception": header(letter, "__streams.errors.exception"),
-            "message": without_the_clock(header(letter, "__streams.errors.message")),
+            "offset": letter.header("__streams.errors.offset").parse::<i64>().expect("it was read before"),
+            "exception": letter.header("__streams.errors.exception"),
+            "message": without_the_clock(letter.header("__streams.errors.message")),
         })
     };
     let found = json!({
@@ -73,7 +67,7 @@ fn a_key_that_contradicts_the_setting_is_caught() {
     let right = right.count();
     assert_eq!(outcome.dead.len(), sent.len() - right);
     let message = |letter: &Received| {
-        header(letter, "__streams.errors.message").contains("transactions.input.keyed.by.vendor")
+        letter.header("__streams.errors.message").contains("transactions.input.keyed.by.vendor")
     };
     let of_another_vendor = outcome.dead.iter().filter(|letter| letter.key.is_some());
     assert!(of_another_vendor.clone().count() > 0 && of_another_vendor.clone().all(message));

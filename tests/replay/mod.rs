@@ -18,7 +18,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
-use crate::support::{App, Client, Isolation, Received, unique};
+use crate::support::{App, Client, Isolation, Received, Topics};
 
 /// The application and its topics.
 struct Transactions {
@@ -41,16 +41,9 @@ struct Outcome {
 
 impl Transactions {
     fn on(client: &Client, name: &str, partitions: i32) -> Transactions {
-        let topic = |what: &str| unique(&format!("{name}-{what}"));
-        let (input, output, anomalies, late) = (topic("in"), topic("out"), topic("anomalies"), topic("late"));
-        for topic in [&input, &output, &anomalies] {
-            client.create_topic(topic, partitions);
-        }
-        let app = App::on(client, name)
-            .with("transactions.input.topic", &input)
-            .with("transactions.output.topic", &output)
-            .with("transactions.anomalies.topic", &anomalies)
-            .with("riacho.late.topic", &late);
+        let topics = Topics::create(client, name, partitions);
+        let app = topics.application(client, name);
+        let Topics { input, output, late, .. } = topics;
         Transactions { app, client: client.clone(), input, output, late }
     }
 

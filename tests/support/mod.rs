@@ -15,6 +15,7 @@ mod ports;
 mod proof;
 mod record;
 mod settings;
+mod topics;
 mod transaction;
 mod wait;
 
@@ -24,4 +25,5 @@ pub(crate) use cluster::{Cluster, Shape};
 pub(crate) use kafka::Kafka;
 pub(crate) use node::NodeId;
 pub(crate) use record::{Received, TestRecord};
+pub(crate) use topics::Topics;
 pub(crate) use wait::{await_some, await_until};

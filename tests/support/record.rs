@@ -41,3 +41,12 @@ pub(crate) struct Received {
     pub(crate) value: Option<Vec<u8>>,
     pub(crate) headers: Vec<(String, Vec<u8>)>,
 }
+
+impl Received {
+    /// A header that must be there and be text.
+    pub(crate) fn header(&self, name: &str) -> &str {
+        let header = self.headers.iter().find(|(found, _)| found == name);
+        let (_, value) = header.unwrap_or_else(|| panic!("{name} is missing: {:?}", self.headers));
+        std::str::from_utf8(value).unwrap_or_else(|_| panic!("{name} is no text: {value:?}"))
+    }
+}

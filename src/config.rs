@@ -3,14 +3,18 @@
 //! [`RawConfig`] gathers what was written (defaults, a properties file, the environment, flags);
 //! [`Config::try_from`] checks all of it and tells every problem at once.
 
+mod checked;
 mod choices;
 mod client_keys;
+mod client_properties;
+mod entry;
 mod key;
 mod keys;
 mod memory;
 mod problem;
 mod properties;
 mod raw;
+mod setting;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -21,29 +25,20 @@ use std::time::Duration;
 use riacho_topology::BadRecord;
 
 pub use choices::{ClientRole, Guarantee, LogFormat, OffsetReset, OnBadRecord, RecordingLevel, TaskIdle};
+pub use client_properties::ClientProperties;
+pub use entry::Entry;
 pub use key::{Allowed, DefaultValue, KeySpec};
 pub use keys::RUNTIME_KEYS;
 pub use memory::Memory;
 pub use problem::{ConfigErrors, Problem};
 pub use raw::{RawConfig, Source};
+pub use setting::{FromConfig, Setting};
 
-use client_keys::Property;
+use checked::{Checked, check_pairs, memory_of, warnings_of};
+use entry::entries_of;
 use key::Value;
 
 const HIDDEN: &str = "[hidden]";
-
-/// A setting with its effective value, as `config show` prints it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Entry {
-    /// The key.
-    pub key: String,
-    /// The effective value, masked where it is a secret; `None` when the key has none.
-    pub value: Option<String>,
-    /// Where the value comes from.
-    pub source: Source,
-    /// What the key does; empty for properties that pass through to librdkafka.
-    pub doc: &'static str,
-}
 
 /// A configuration that was checked.
 ///
@@ -307,23 +302,7 @@ impl Config {
     /// layers are laid over earlier ones: plain properties, those with `consumer.`, those with `main.consumer.` or
     /// `restore.consumer.`.
     pub fn client_properties(&self, role: ClientRole) -> ClientProperties {
-        let mut properties = BTreeMap::new();
-        let mut layers: Vec<(usize, &str, &str)> = self
-            .client
-            .iter()
-            .filter_map(|(key, value)| {
-                let (prefix, name) = raw::split_prefix(key);
-                let Some(Property::Passes(scope)) = client_keys::property(name) else { return None };
-                let concerns = prefix.map_or_else(|| scope.includes(role), |prefix| prefix.includes(role));
-                // The longer the prefix, the narrower what it is for.
-                concerns.then_some((key.len() - name.len(), name, value.as_str()))
-            })
-            .collect();
-        layers.sort_by_key(|(prefix, _, _)| *prefix);
-        for (_, name, value) in layers {
-            properties.insert(name.to_owned(), value.to_owned());
-        }
-        ClientProperties(properties)
+        ClientProperties::of(&self.client, role)
     }
 
     /// Every key with its effective value and where that comes from: first the runtime's, then the applications', then
@@ -357,194 +336,6 @@ impl fmt::Display for Config {
 impl fmt::Debug for Config {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_map().entries(self.entries.iter().map(|entry| (&entry.key, &entry.value))).finish()
-    }
-}
-
-/// Properties for one librdkafka client. They may hold secrets: `Debug` masks them.
-#[derive(Clone, PartialEq, Eq)]
-pub struct ClientProperties(BTreeMap<String, String>);
-
-impl ClientProperties {
-    /// The properties in the order of their names, secrets in the clear.
-    pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.0.iter().map(|(name, value)| (name.as_str(), value.as_str()))
-    }
-
-    /// The value of a property.
-    pub fn get(&self, name: &str) -> Option<&str> {
-        self.0.get(name).map(String::as_str)
-    }
-}
-
-impl fmt::Debug for ClientProperties {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let shown = |(name, value)| if client_keys::is_secret(name) { (name, HIDDEN) } else { (name, value) };
-        f.debug_map().entries(self.iter().map(shown)).finish()
-    }
-}
-
-/// A checked value on its way to the type that a program reads it as.
-#[derive(Clone, Copy)]
-pub struct Setting<'a>(&'a Value);
-
-/// A type that a setting can be read as: text, numbers, `bool`, `Duration` (of milliseconds), and `Option` of these.
-pub trait FromConfig: Sized {
-    /// Reads the value; `None` when there is none or it is of another type.
-    fn from_config(setting: Option<Setting<'_>>) -> Option<Self>;
-}
-
-impl FromConfig for String {
-    fn from_config(setting: Option<Setting<'_>>) -> Option<Self> {
-        match setting?.0 {
-            Value::Text(text) => Some(text.clone()),
-            _ => None,
-        }
-    }
-}
-
-impl FromConfig for bool {
-    fn from_config(setting: Option<Setting<'_>>) -> Option<Self> {
-        match setting?.0 {
-            Value::Boolean(yes) => Some(*yes),
-            _ => None,
-        }
-    }
-}
-
-impl FromConfig for f64 {
-    fn from_config(setting: Option<Setting<'_>>) -> Option<Self> {
-        match setting?.0 {
-            Value::Decimal(number) => Some(*number),
-            _ => None,
-        }
-    }
-}
-
-impl FromConfig for i64 {
-    fn from_config(setting: Option<Setting<'_>>) -> Option<Self> {
-        match setting?.0 {
-            Value::Integer(number) => Some(*number),
-            _ => None,
-        }
-    }
-}
-
-macro_rules! from_integer {
-    ($($integer:ty),*) => {$(
-        impl FromConfig for $integer {
-            fn from_config(setting: Option<Setting<'_>>) -> Option<Self> {
-                i64::from_config(setting)?.try_into().ok()
-            }
-        }
-    )*};
-}
-from_integer!(u16, u32, u64, usize, i32);
-
-impl FromConfig for NonZeroUsize {
-    fn from_config(setting: Option<Setting<'_>>) -> Option<Self> {
-        NonZeroUsize::new(usize::from_config(setting)?)
-    }
-}
-
-impl FromConfig for Duration {
-    fn from_config(setting: Option<Setting<'_>>) -> Option<Self> {
-        Some(Duration::from_millis(u64::from_config(setting)?))
-    }
-}
-
-impl<T: FromConfig> FromConfig for Option<T> {
-    fn from_config(setting: Option<Setting<'_>>) -> Option<Self> {
-        match setting {
-            None => Some(None),
-            Some(_) => T::from_config(setting).map(Some),
-        }
-    }
-}
-
-/// Values by key while they are checked.
-struct Checked {
-    values: BTreeMap<&'static str, Value>,
-    sources: BTreeMap<&'static str, Source>,
-    problems: Vec<Problem>,
-}
-
-impl Checked {
-    fn of(raw: &RawConfig) -> Checked {
-        let mut checked =
-            Checked { values: BTreeMap::new(), sources: BTreeMap::new(), problems: raw.problems.clone() };
-        for spec in raw.keys() {
-            match raw.text_of(spec) {
-                None if spec.default == DefaultValue::Required => {
-                    let message = format!(
-                        "must be given: in the file, as {}, or with a flag. {}",
-                        raw::variable_of(spec.name),
-                        spec.doc
-                    );
-                    checked.problems.push(Problem {
-                        key: spec.name.to_owned(),
-                        value: None,
-                        place: None,
-                        message,
-                    });
-                }
-                None => {}
-                Some((text, _)) if text.trim().is_empty() && spec.default == DefaultValue::Unset => {}
-                Some((text, source)) => match spec.allowed.read(text) {
-                    Some(value) => {
-                        checked.values.insert(spec.name, value);
-                        checked.sources.insert(spec.name, source);
-                    }
-                    None => {
-                        let value = if spec.allowed.is_secret() { HIDDEN } else { text };
-                        checked.problems.push(Problem {
-                            key: spec.name.to_owned(),
-                            value: Some(value.to_owned()),
-                            place: Some(source.to_string()),
-                            message: format!("must be {}", spec.allowed),
-                        });
-                    }
-                },
-            }
-        }
-        checked
-    }
-
-    /// The value of a key; when it has none that is sound, `stand_in`, which no caller sees: either the key may be
-    /// unset and the caller says what that means, or a problem was noted and there will be no `Config`.
-    fn value<T: FromConfig>(&self, key: &str, stand_in: T) -> T {
-        T::from_config(self.values.get(key).map(Setting)).unwrap_or(stand_in)
-    }
-
-    fn text(&self, key: &str) -> String {
-        self.value(key, String::new())
-    }
-
-    fn millis(&self, key: &str) -> Duration {
-        self.value(key, Duration::ZERO)
-    }
-
-    /// Gives a key the value that follows from others, where it was not given.
-    fn derive(&mut self, key: &'static str, value: Value) {
-        if self.problems.iter().any(|problem| problem.key == key) {
-            return;
-        }
-        self.values.entry(key).or_insert_with(|| {
-            self.sources.insert(key, Source::Derived);
-            value
-        });
-    }
-
-    /// Notes a problem between two keys, unless one of them is already known to be wrong.
-    fn require(&mut self, holds: bool, key: &'static str, other: &'static str, must: &str) {
-        let (Some(value), Some(than)) = (self.values.get(key), self.values.get(other)) else { return };
-        if !holds {
-            self.problems.push(Problem {
-                key: key.to_owned(),
-                value: Some(value.to_string()),
-                place: self.sources.get(key).map(Source::to_string),
-                message: format!("must {must} {other}, which is {than}"),
-            });
-        }
     }
 }
 
@@ -654,86 +445,6 @@ impl TryFrom<RawConfig> for Config {
         problems.sort_by(|a, b| a.key.cmp(&b.key));
         Err(ConfigErrors::new(problems))
     }
-}
-
-/// Divides the budget and notes the sizes that follow.
-fn memory_of(checked: &mut Checked) -> Memory {
-    let total = checked.value(memory::TOTAL, 1u64 << 28);
-    let threads = checked.value("num.stream.threads", 1u64);
-    let planned = Memory::plan(total, threads, |key| checked.value(key, None));
-    let memory = planned.unwrap_or_else(|problem| {
-        let place = checked.sources.get(memory::TOTAL).map(Source::to_string);
-        checked.problems.push(Problem { place, ..problem });
-        Memory { total, cache: 0, dirty: 0, block_cache: 0, write_buffers: 0, fetch: 0, send: 0 }
-    });
-    for (key, size) in memory.parts() {
-        checked.derive(key, Value::Integer(i64::try_from(size).unwrap_or(i64::MAX)));
-    }
-    memory
-}
-
-/// Checks what must hold between keys.
-fn check_pairs(checked: &mut Checked, guarantee: Guarantee) {
-    let session = checked.millis("session.timeout.ms");
-    let is_shorter = checked.millis("heartbeat.interval.ms") < session;
-    checked.require(is_shorter, "heartbeat.interval.ms", "session.timeout.ms", "be less than");
-    let is_longer = checked.millis("max.poll.interval.ms") >= session;
-    checked.require(is_longer, "max.poll.interval.ms", "session.timeout.ms", "be at least");
-    if guarantee == Guarantee::ExactlyOnce {
-        // The broker would abort each transaction before its commit is due.
-        let is_in_time = checked.millis("commit.interval.ms") <= checked.millis("transaction.timeout.ms");
-        checked.require(is_in_time, "commit.interval.ms", "transaction.timeout.ms", "be at most");
-    }
-    let is_shorter = checked.millis("riacho.commit.interval.idle.ms") <= checked.millis("commit.interval.ms");
-    checked.require(is_shorter, "riacho.commit.interval.idle.ms", "commit.interval.ms", "be at most");
-    let is_static = checked.text("riacho.static.membership") == "auto";
-    checked.require(is_static, "riacho.static.membership", "group.instance.id", "not be off beside");
-}
-
-/// What is allowed but probably not meant.
-fn warnings_of(raw: &RawConfig, checked: &Checked) -> Vec<String> {
-    let mut warnings = Vec::new();
-    if checked.sources.get("state.dir") == Some(&Source::Default) {
-        let dir = checked.text("state.dir");
-        warnings.push(format!(
-            "state.dir is {dir}: state may be deleted there and restored from Kafka; set state.dir"
-        ));
-    }
-    let client = |name: &str| raw.client.get(name).map(|written| written.text.to_ascii_uppercase());
-    let protocol = client("security.protocol").unwrap_or_default();
-    if raw.client.keys().any(|key| key.starts_with("sasl.")) && !protocol.starts_with("SASL_") {
-        warnings
-            .push("sasl.* has no effect without security.protocol=SASL_SSL (or SASL_PLAINTEXT)".to_owned());
-    }
-    if protocol == "SASL_PLAINTEXT"
-        && client("sasl.mechanism").or(client("sasl.mechanisms")) == Some("PLAIN".into())
-    {
-        warnings
-            .push("security.protocol=SASL_PLAINTEXT with PLAIN sends the password in the clear".to_owned());
-    }
-    if client("enable.ssl.certificate.verification") == Some("FALSE".into()) {
-        warnings.push("enable.ssl.certificate.verification=false: anybody can pose as the broker".to_owned());
-    }
-    warnings
-}
-
-fn entries_of(raw: &RawConfig, checked: &Checked) -> Vec<Entry> {
-    let settings = raw.keys().map(|spec| {
-        let value = checked.values.get(spec.name).map(Value::to_string);
-        Entry {
-            key: spec.name.to_owned(),
-            value: value.map(|value| if spec.allowed.is_secret() { HIDDEN.to_owned() } else { value }),
-            source: checked.sources.get(spec.name).cloned().unwrap_or(Source::Default),
-            doc: spec.doc,
-        }
-    });
-    let client = raw.client.iter().map(|(key, written)| Entry {
-        key: key.clone(),
-        value: Some(if client_keys::is_secret(key) { HIDDEN.to_owned() } else { written.text.clone() }),
-        source: written.source.clone(),
-        doc: "",
-    });
-    settings.chain(client).collect()
 }
 
 #[cfg(test)]

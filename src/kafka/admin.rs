@@ -7,18 +7,18 @@ use std::task::{Context, Poll, Wake, Waker};
 use std::thread::Thread;
 use std::time::Duration;
 
+use rdkafka::Offset;
 use rdkafka::admin::{
     AdminClient, AdminOptions, NewTopic as NativeTopic, ResourceSpecifier, TopicReplication,
 };
-use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
-use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer, ConsumerContext};
+use rdkafka::config::ClientConfig;
+use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::metadata::Metadata;
-use rdkafka::{ClientContext, Offset};
 use riacho_topology::TopicPartition;
 
-use super::complaints::Complaints;
 use super::consumer::{at, listed};
+use super::context::NativeContext;
 use super::errors::{advice, describe, error, fatal, is_refusal, plain, retry};
 use super::reader::serve;
 use super::settings::{ClientSettings, Role};
@@ -36,20 +36,6 @@ const GROUP: &str = "describe the group";
 
 /// A created topic reaches all brokers' metadata a moment later.
 const SETTLE_STEP: Duration = Duration::from_millis(20);
-
-struct AdminContext(Complaints);
-
-impl ClientContext for AdminContext {
-    fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
-        self.0.log(level, facility, message);
-    }
-
-    fn error(&self, error: KafkaError, reason: &str) {
-        self.0.error(&error, reason);
-    }
-}
-
-impl ConsumerContext for AdminContext {}
 
 /// A consumer group as its coordinator sees it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -79,9 +65,9 @@ pub struct GroupMemberDescription {
 
 /// Creates, describes and deletes topics and reads the state of groups.
 pub struct KafkaAdmin {
-    client: AdminClient<AdminContext>,
+    client: AdminClient<NativeContext<()>>,
     /// Asks for metadata. Unlike the other it tells why it cannot connect.
-    onlooker: BaseConsumer<AdminContext>,
+    onlooker: BaseConsumer<NativeContext<()>>,
     config: ClientConfig,
     application_id: String,
     request_timeout: Duration,
@@ -95,7 +81,7 @@ impl KafkaAdmin {
     pub fn new(settings: &ClientSettings) -> Result<Self, ClientError> {
         let config = settings.config(Role::Admin)?;
         let create = |failure| plain("create the admin client", &failure);
-        let context = || AdminContext(Complaints::of("admin"));
+        let context = || NativeContext::of("admin", (), None);
         Ok(KafkaAdmin {
             client: config.create_with_context(context()).map_err(create)?,
             onlooker: config.create_with_context(context()).map_err(create)?,
@@ -131,7 +117,7 @@ impl KafkaAdmin {
 
     fn failed(&self, operation: &'static str, failure: &KafkaError) -> ClientError {
         serve(&self.onlooker);
-        self.onlooker.context().0.or_login(plain(operation, failure))
+        self.onlooker.context().complaints.or_login(plain(operation, failure))
     }
 
     /// Creates those of the topics that do not exist yet, and waits until they can be used. Those that do exist must
@@ -348,7 +334,7 @@ impl KafkaAdmin {
         &self,
         group: &str,
         isolation: Isolation,
-    ) -> Result<BaseConsumer<AdminContext>, ClientError> {
+    ) -> Result<BaseConsumer<NativeContext<()>>, ClientError> {
         let isolation = match isolation {
             Isolation::ReadCommitted => "read_committed",
             Isolation::ReadUncommitted => "read_uncommitted",
@@ -356,7 +342,7 @@ impl KafkaAdmin {
         let mut config = self.config.clone();
         config.set("group.id", group).set("enable.auto.commit", "false").set("isolation.level", isolation);
         config
-            .create_with_context(AdminContext(Complaints::of("admin")))
+            .create_with_context(NativeContext::of("admin", (), None))
             .map_err(|failure| plain(OFFSETS, &failure))
     }
 

@@ -11,18 +11,17 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer, ConsumerContext, ConsumerGroupMetadata};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::types::RDKafkaRespErr;
-use rdkafka::{ClientContext, Offset, Statistics, TopicPartitionList};
+use rdkafka::{Offset, TopicPartitionList};
 use riacho_topology::TopicPartition;
 
 use super::complaints::Complaints;
+use super::context::{Listener, NativeContext};
 use super::errors::{advice, code_of, describe, error, fatal, is_refusal, plain, retry};
 use super::records::hand_over;
 use super::settings::{ClientSettings, OffsetReset, Role};
-use super::statistics::StatisticsWatch;
 use super::wait::Deadline;
 use crate::ports::{ClientError, ClientErrorKind, GroupEvent, Incoming, Position};
 
@@ -39,36 +38,26 @@ const SEEK_WAIT: Duration = Duration::from_secs(5);
 const LEAVE_WAIT: Duration = Duration::from_secs(5);
 
 /// What librdkafka tells the member in the course of a poll.
-struct MemberContext {
+#[derive(Default)]
+struct Membership {
     news: Mutex<VecDeque<GroupEvent>>,
     closing: AtomicBool,
     /// The coordinator knows that the member is gone, or never knew it.
     left: AtomicBool,
-    complaints: Complaints,
-    statistics: Option<StatisticsWatch>,
 }
 
-impl MemberContext {
+type MemberContext = NativeContext<Membership>;
+
+impl Membership {
     fn take_news(&self) -> Option<GroupEvent> {
         self.news.lock().unwrap_or_else(PoisonError::into_inner).pop_front()
     }
 }
 
-impl ClientContext for MemberContext {
-    fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
+impl Listener for Membership {
+    fn hear(&self, facility: &str, message: &str) {
         if facility == "LEAVEGROUP" || (facility == "UNSUBSCRIBE" && message.contains("has joined=false")) {
             self.left.store(true, Ordering::Relaxed);
-        }
-        self.complaints.log(level, facility, message);
-    }
-
-    fn error(&self, error: KafkaError, reason: &str) {
-        self.complaints.error(&error, reason);
-    }
-
-    fn stats(&self, statistics: Statistics) {
-        if let Some(watch) = &self.statistics {
-            watch.tell(&statistics);
         }
     }
 }
@@ -81,7 +70,7 @@ impl ConsumerContext for MemberContext {
         partitions: &mut TopicPartitionList,
     ) {
         let assigned = event == RDKafkaRespErr::RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS;
-        if self.closing.load(Ordering::Relaxed) {
+        if self.listener.closing.load(Ordering::Relaxed) {
             answer(consumer, assigned);
             return;
         }
@@ -91,7 +80,7 @@ impl ConsumerContext for MemberContext {
             (false, false) => GroupEvent::Revoked(partitions),
             (false, true) => GroupEvent::Lost(partitions),
         };
-        self.news.lock().unwrap_or_else(PoisonError::into_inner).push_back(news);
+        self.listener.news.lock().unwrap_or_else(PoisonError::into_inner).push_back(news);
     }
 }
 
@@ -127,13 +116,7 @@ pub(super) struct GroupMember {
 
 impl GroupMember {
     pub(super) fn new(settings: &ClientSettings) -> Result<Self, ClientError> {
-        let context = MemberContext {
-            news: Mutex::default(),
-            closing: AtomicBool::new(false),
-            left: AtomicBool::new(false),
-            complaints: Complaints::of("consumer"),
-            statistics: settings.statistics.clone(),
-        };
+        let context = NativeContext::of("consumer", Membership::default(), settings.statistics.clone());
         let consumer = settings
             .config(Role::Member)?
             .create_with_context(context)
@@ -148,8 +131,12 @@ impl GroupMember {
         })
     }
 
-    fn context(&self) -> &MemberContext {
-        self.consumer.client().context()
+    fn complaints(&self) -> &Complaints {
+        &self.consumer.client().context().complaints
+    }
+
+    fn membership(&self) -> &Membership {
+        &self.consumer.client().context().listener
     }
 
     pub(super) fn subscribe(&mut self, topics: &[String]) -> Result<(), ClientError> {
@@ -188,7 +175,7 @@ impl GroupMember {
     }
 
     fn next_news(&mut self) -> Option<GroupEvent> {
-        let news = self.context().take_news();
+        let news = self.membership().take_news();
         match news {
             Some(GroupEvent::Assigned(_)) => self.unanswered = Unanswered::Assigned,
             Some(GroupEvent::Revoked(_) | GroupEvent::Lost(_)) => self.unanswered = Unanswered::Revoked,
@@ -206,9 +193,9 @@ impl GroupMember {
             return Err(fatal(POLL, format!("{text}{}", advice(code))));
         }
         let Some(code) = code_of(failure) else { return Ok(()) };
-        let details = || describe(failure, self.context().complaints.details(code).as_deref());
+        let details = || describe(failure, self.complaints().details(code).as_deref());
         match code {
-            Code::Authentication | Code::SSL => self.context().complaints.check_login(POLL),
+            Code::Authentication | Code::SSL => self.complaints().check_login(POLL),
             Code::AutoOffsetReset | Code::NoOffset | Code::LogTruncation => Err(fatal(POLL, details())),
             code if is_refusal(code) => Err(fatal(POLL, details())),
             // Told at once: what waits for the topic, or lost its partitions, should say why.
@@ -304,7 +291,7 @@ impl GroupMember {
         let answer = self
             .consumer
             .committed_offsets(listed(partitions), COMMITTED_WAIT)
-            .map_err(|failure| self.context().complaints.or_login(plain(COMMITTED, &failure)))?;
+            .map_err(|failure| self.complaints().or_login(plain(COMMITTED, &failure)))?;
         partitions
             .iter()
             .map(|partition| {
@@ -330,7 +317,7 @@ impl GroupMember {
         let (first, end) = self
             .consumer
             .fetch_watermarks(&partition.topic, partition.partition, self.request_timeout)
-            .map_err(|failure| self.context().complaints.or_login(plain(RESET, &failure)))?;
+            .map_err(|failure| self.complaints().or_login(plain(RESET, &failure)))?;
         Ok(if self.offset_reset == OffsetReset::Earliest { first } else { end })
     }
 
@@ -339,7 +326,7 @@ impl GroupMember {
         let metadata = self
             .consumer
             .fetch_metadata(Some(topic), self.request_timeout)
-            .map_err(|failure| self.context().complaints.or_login(plain(DESCRIBE, &failure)))?;
+            .map_err(|failure| self.complaints().or_login(plain(DESCRIBE, &failure)))?;
         super::admin::partition_count(&metadata, topic, DESCRIBE)
     }
 
@@ -370,10 +357,10 @@ impl GroupMember {
     /// Leaves the group before the client is closed. Closing alone would not do: it never sends the request for a static
     /// member, nor for one that has no partitions or is just joining, and the group would wait for their sessions.
     fn leave(&mut self) {
-        self.context().left.store(false, Ordering::Relaxed);
+        self.membership().left.store(false, Ordering::Relaxed);
         self.consumer.unsubscribe();
         let deadline = Deadline::after(LEAVE_WAIT);
-        while !self.context().left.load(Ordering::Relaxed) && !deadline.is_over() {
+        while !self.membership().left.load(Ordering::Relaxed) && !deadline.is_over() {
             self.consumer.poll(Duration::from_millis(5));
         }
     }
@@ -381,11 +368,11 @@ impl GroupMember {
 
 impl Drop for GroupMember {
     fn drop(&mut self) {
-        self.context().closing.store(true, Ordering::Relaxed);
+        self.membership().closing.store(true, Ordering::Relaxed);
         if self.unanswered != Unanswered::Nothing {
             answer(&self.consumer, self.unanswered == Unanswered::Assigned);
         }
-        while let Some(news) = self.context().take_news() {
+        while let Some(news) = self.membership().take_news() {
             answer(&self.consumer, matches!(news, GroupEvent::Assigned(_)));
         }
         if self.subscribed && self.leaves_on_close && self.consumer.client().fatal_error().is_none() {

@@ -8,6 +8,7 @@ mod admin;
 mod client;
 mod complaints;
 mod consumer;
+mod context;
 mod embedded;
 mod errors;
 mod producer;

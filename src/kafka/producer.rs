@@ -10,22 +10,19 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::consumer::ConsumerGroupMetadata;
 use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
 use rdkafka::message::Message;
 use rdkafka::producer::{BaseProducer, BaseRecord, DeliveryResult, Producer, ProducerContext};
-use rdkafka::{ClientContext, Statistics};
 use riacho_topology::Outgoing;
 
-use super::complaints::Complaints;
 use super::consumer::at;
+use super::context::{Listener, NativeContext};
 use super::errors::{
     Verdict, advice, code_of, describe, error, fatal, is_refusal, plain, retry, transactional,
 };
 use super::records::{size, to_native, to_native_timestamp};
 use super::settings::{ClientSettings, Role};
-use super::statistics::StatisticsWatch;
 use super::wait::Deadline;
 use crate::ports::{ChangelogSlot, ClientError, ClientErrorKind, Position, RecordSender};
 
@@ -46,12 +43,11 @@ const REPLACE_WAIT: Duration = Duration::from_secs(5);
 const CLOSE_WAIT: Duration = Duration::from_secs(3);
 
 /// What became of the records that were sent.
+#[derive(Default)]
 struct Reports {
     state: Mutex<Delivered>,
     /// A connection broke or a request timed out since this was last cleared.
     tainted: AtomicBool,
-    complaints: Complaints,
-    statistics: Option<StatisticsWatch>,
 }
 
 #[derive(Default)]
@@ -76,21 +72,10 @@ impl Reports {
     }
 }
 
-impl ClientContext for Reports {
-    fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
+impl Listener for Reports {
+    fn hear(&self, facility: &str, message: &str) {
         if connection_broke(facility, message) {
             self.tainted.store(true, Ordering::Relaxed);
-        }
-        self.complaints.log(level, facility, message);
-    }
-
-    fn error(&self, error: KafkaError, reason: &str) {
-        self.complaints.error(&error, reason);
-    }
-
-    fn stats(&self, statistics: Statistics) {
-        if let Some(watch) = &self.statistics {
-            watch.tell(&statistics);
         }
     }
 }
@@ -107,7 +92,7 @@ fn connection_broke(facility: &str, message: &str) -> bool {
     }
 }
 
-impl ProducerContext for Reports {
+impl ProducerContext for NativeContext<Reports> {
     /// The slot plus one; 0 is none.
     type DeliveryOpaque = usize;
 
@@ -115,7 +100,7 @@ impl ProducerContext for Reports {
         match result {
             Ok(_) if slot == 0 => {}
             Ok(message) => {
-                let mut state = self.state();
+                let mut state = self.listener.state();
                 if state.ends.len() < slot {
                     state.ends.resize(slot, -1);
                 }
@@ -125,7 +110,7 @@ impl ProducerContext for Reports {
             }
             Err((failure, message)) => {
                 let code = code_of(failure).unwrap_or(RDKafkaErrorCode::Fail);
-                let mut state = self.state();
+                let mut state = self.listener.state();
                 state.failures += 1;
                 // Once one record fails, the library purges the others: the first failure is the cause.
                 let purged =
@@ -149,7 +134,7 @@ impl ProducerContext for Reports {
 pub(super) struct RecordProducer {
     settings: ClientSettings,
     /// None until `init_transactions`, or after a failure that only a new one overcomes.
-    producer: Option<BaseProducer<Reports>>,
+    producer: Option<BaseProducer<NativeContext<Reports>>>,
     initialised: bool,
     in_transaction: bool,
     /// A call of this transaction failed: it can only be aborted, also where the library would still commit it.
@@ -178,22 +163,20 @@ impl RecordProducer {
         self.settings.transactional_id.is_some()
     }
 
-    fn create(&self) -> Result<BaseProducer<Reports>, ClientError> {
-        let reports = Reports {
-            state: Mutex::default(),
-            tainted: AtomicBool::new(false),
-            complaints: Complaints::of("producer"),
-            statistics: self.settings.statistics.clone(),
-        };
+    fn create(&self) -> Result<BaseProducer<NativeContext<Reports>>, ClientError> {
+        let context = NativeContext::of("producer", Reports::default(), self.settings.statistics.clone());
         let config = self.settings.config(Role::Producer)?;
-        config.create_with_context(reports).map_err(|failure| plain("create the producer", &failure))
+        config.create_with_context(context).map_err(|failure| plain("create the producer", &failure))
     }
 
-    fn active(&self, operation: &'static str) -> Result<&BaseProducer<Reports>, ClientError> {
+    fn active(&self, operation: &'static str) -> Result<&BaseProducer<NativeContext<Reports>>, ClientError> {
         self.producer.as_ref().ok_or_else(|| fatal(operation, "the producer is closed or not initialised"))
     }
 
-    fn transactional(&self, operation: &'static str) -> Result<&BaseProducer<Reports>, ClientError> {
+    fn transactional(
+        &self,
+        operation: &'static str,
+    ) -> Result<&BaseProducer<NativeContext<Reports>>, ClientError> {
         if !self.is_transactional() {
             return Err(fatal(operation, "the producer has no transactional id: it runs at least once"));
         }
@@ -236,13 +219,14 @@ impl RecordProducer {
         }
         self.initialised = true;
         self.hear_complaints();
-        self.active(INITIALISE)?.context().tainted.store(false, Ordering::Relaxed);
+        self.active(INITIALISE)?.context().listener.tainted.store(false, Ordering::Relaxed);
         Ok(())
     }
 
     pub(super) fn begin(&mut self) -> Result<(), ClientError> {
         const BEGIN: &str = "begin a transaction";
-        let tainted = self.producer.as_ref().is_some_and(|it| it.context().tainted.load(Ordering::Relaxed));
+        let tainted =
+            self.producer.as_ref().is_some_and(|it| it.context().listener.tainted.load(Ordering::Relaxed));
         if self.initialised && tainted {
             tracing::info!("a connection broke during the last transaction: the producer is replaced");
         }
@@ -251,7 +235,7 @@ impl RecordProducer {
             self.initialise_within(REPLACE_WAIT)?;
         }
         let producer = self.active(BEGIN)?;
-        producer.context().forget();
+        producer.context().listener.forget();
         producer.begin_transaction().map_err(|failure| match transactional(BEGIN, &failure) {
             Verdict::Again(text) => retry(BEGIN, text),
             Verdict::Fail(error) => error,
@@ -346,7 +330,7 @@ impl RecordProducer {
     fn check_delivery(&self, operation: &'static str) -> Result<(), ClientError> {
         use RDKafkaErrorCode as Code;
         let producer = self.active(operation)?;
-        let mut state = producer.context().state();
+        let mut state = producer.context().listener.state();
         let Some((code, text)) = state.failure.take() else { return Ok(()) };
         let others = std::mem::take(&mut state.failures) - 1;
         drop(state);
@@ -370,7 +354,7 @@ impl RecordProducer {
     }
 
     pub(super) fn appended(&mut self, ChangelogSlot(slot): ChangelogSlot) -> Option<i64> {
-        let mut state = self.producer.as_ref()?.context().state();
+        let mut state = self.producer.as_ref()?.context().listener.state();
         let end = state.ends.get_mut(slot)?;
         let appended = std::mem::replace(end, -1);
         (appended >= 0).then_some(appended)
@@ -432,7 +416,7 @@ impl RecordProducer {
         });
         self.in_transaction = false;
         self.hear_complaints();
-        self.active(ABORT)?.context().forget();
+        self.active(ABORT)?.context().listener.forget();
         aborted
     }
 
@@ -463,7 +447,7 @@ impl Drop for RecordProducer {
 }
 
 /// Serves reports and events until none is left and every record is answered for; false when time runs out first.
-fn drain(producer: &BaseProducer<Reports>, deadline: Deadline) -> bool {
+fn drain(producer: &BaseProducer<NativeContext<Reports>>, deadline: Deadline) -> bool {
     // The count includes events that wait to be served.
     while producer.in_flight_count() > 0 {
         if deadline.is_over() {
@@ -476,7 +460,7 @@ fn drain(producer: &BaseProducer<Reports>, deadline: Deadline) -> bool {
 
 /// Serves one event, or waits a moment. A poll with a timeout is no good here: rdkafka counts whole milliseconds and
 /// spins through the last one, which in a commit of a few milliseconds takes the core from the library's own threads.
-fn serve_or_wait(producer: &BaseProducer<Reports>) {
+fn serve_or_wait(producer: &BaseProducer<NativeContext<Reports>>) {
     let before = producer.in_flight_count();
     producer.poll(Duration::ZERO);
     if producer.in_flight_count() == before {
@@ -486,7 +470,7 @@ fn serve_or_wait(producer: &BaseProducer<Reports>) {
 
 /// Repeats a call as long as librdkafka calls its failure retriable; `late` is what it means if that does not end.
 fn repeat(
-    producer: &BaseProducer<Reports>,
+    producer: &BaseProducer<NativeContext<Reports>>,
     operation: &'static str,
     deadline: Deadline,
     late: ClientErrorKind,

@@ -5,13 +5,12 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use rdkafka::config::RDKafkaLogLevel;
-use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::error::RDKafkaErrorCode;
+use rdkafka::message::Message;
 use rdkafka::producer::{BaseRecord, DeliveryResult, Producer, ProducerContext, ThreadedProducer};
-use rdkafka::{ClientContext, message::Message};
 use riacho_topology::{Headers, Timestamp, TopicPartition};
 
-use super::complaints::Complaints;
+use super::context::{Listener, NativeContext};
 use super::errors::{advice, code_of, describe, error, fatal, plain, retry};
 use super::reader::PartitionReader;
 use super::records::{size, to_native, to_native_timestamp};
@@ -62,33 +61,24 @@ struct Deliveries {
     delivered: AtomicU64,
     failed: AtomicU64,
     first_failure: Mutex<Option<(RDKafkaErrorCode, String)>>,
-    complaints: Complaints,
 }
 
 /// The producer's context: what it counts is read by the writer.
-struct WriterContext(Arc<Deliveries>);
+type WriterContext = NativeContext<Arc<Deliveries>>;
 
-impl ClientContext for WriterContext {
-    fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
-        self.0.complaints.log(level, facility, message);
-    }
-
-    fn error(&self, error: KafkaError, reason: &str) {
-        self.0.complaints.error(&error, reason);
-    }
-}
+impl Listener for Arc<Deliveries> {}
 
 impl ProducerContext for WriterContext {
     type DeliveryOpaque = ();
 
     fn delivery(&self, result: &DeliveryResult<'_>, (): ()) {
         let Err((failure, message)) = result else {
-            self.0.delivered.fetch_add(1, Ordering::Relaxed);
+            self.listener.delivered.fetch_add(1, Ordering::Relaxed);
             return;
         };
-        self.0.failed.fetch_add(1, Ordering::Relaxed);
+        self.listener.failed.fetch_add(1, Ordering::Relaxed);
         let code = code_of(failure).unwrap_or(RDKafkaErrorCode::Fail);
-        let mut first = self.0.first_failure.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut first = self.listener.first_failure.lock().unwrap_or_else(PoisonError::into_inner);
         first.get_or_insert_with(|| (code, format!("topic {}: {code}{}", message.topic(), advice(code))));
     }
 }
@@ -114,11 +104,10 @@ impl TopicWriter {
             delivered: AtomicU64::new(0),
             failed: AtomicU64::new(0),
             first_failure: Mutex::new(None),
-            complaints: Complaints::of("writer"),
         });
         let producer = settings
             .config(Role::Writer)?
-            .create_with_context(WriterContext(Arc::clone(&deliveries)))
+            .create_with_context(NativeContext::of("writer", Arc::clone(&deliveries), None))
             .map_err(|failure| plain("create the writer", &failure))?;
         Ok(TopicWriter {
             producer,

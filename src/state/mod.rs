@@ -3,7 +3,7 @@
 //! ```text
 //! <state.dir>/<application.id>/        directory.rs   locked by one process
 //!   kafka-streams-process-metadata                    who we are, for as long as the directory lives
-//!   0_3/rocksdb/                       rocksdb.rs     all stores of task 0_3 and how far they are, in one database
+//!   0_3/rocksdb/                       rocksdb/       all stores of task 0_3 and how far they are, in one database
 //! ```
 //!
 //! A database only ever holds committed writes: state, changelog offsets, input positions and stream time change
@@ -16,8 +16,6 @@ mod files;
 mod memory;
 mod meta;
 mod rocksdb;
-#[cfg(test)]
-mod rocksdb_test;
 mod staging;
 mod stateless;
 mod trail;

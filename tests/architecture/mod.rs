@@ -76,7 +76,7 @@ const RUNTIME: &[(&str, &[&str])] = &[
 /// Crates that are named in one place only, and that place.
 const CONFINED: &[(&str, &[&str])] = &[
     ("rdkafka", &["src/kafka/"]),
-    ("rocksdb", &["src/state/rocksdb"]),
+    ("rocksdb", &["src/state/rocksdb/"]),
     ("prometheus", &["src/observe/"]),
     ("hyper", &["src/observe/"]),
     ("hyper_util", &["src/observe/"]),

@@ -173,6 +173,8 @@ enum Token {
     Close,
     Comma,
     Star,
+    /// Not of an arrow.
+    Greater,
     Other,
 }
 
@@ -194,6 +196,8 @@ fn tokens(code: &str) -> Vec<Token> {
             '}' => Token::Close,
             ',' => Token::Comma,
             '*' => Token::Star,
+            '-' | '=' if chars.next_if_eq(&'>').is_some() => Token::Other,
+            '>' => Token::Greater,
             _ => Token::Other,
         };
         tokens.push(token);
@@ -210,14 +214,24 @@ fn children(tokens: &[Token]) -> Vec<String> {
     declared.collect()
 }
 
+/// Stands before a path that begins with `::`, which is never one of this crate.
+const OTHER_CRATES: &str = "";
+
 fn names(tokens: &[Token]) -> Vec<Vec<String>> {
     let mut found = Vec::new();
     let mut place = 0;
     while let Some(token) = tokens.get(place) {
         let is_use = *token == Token::Word("use".to_owned());
-        let begins = matches!(token, Token::Word(_))
-            && tokens.get(place + 1) == Some(&Token::PathSep)
-            && (place == 0 || tokens.get(place - 1) != Some(&Token::PathSep));
+        let before = place.checked_sub(1).and_then(|before| tokens.get(before));
+        let after = tokens.get(place + 1);
+        let begins = match token {
+            Token::Word(_) => after == Some(&Token::PathSep) && before != Some(&Token::PathSep),
+            Token::PathSep => {
+                let goes_on = matches!(before, Some(Token::Word(_) | Token::Greater));
+                matches!(after, Some(Token::Word(_))) && !goes_on
+            }
+            _ => false,
+        };
         if is_use || begins {
             place = tree(tokens, place + usize::from(is_use), &[], &mut found);
         } else {
@@ -231,6 +245,10 @@ fn names(tokens: &[Token]) -> Vec<Vec<String>> {
 fn tree(tokens: &[Token], start: usize, prefix: &[String], found: &mut Vec<Vec<String>>) -> usize {
     let mut path = prefix.to_vec();
     let mut place = start;
+    if prefix.is_empty() && tokens.get(start) == Some(&Token::PathSep) {
+        path.push(OTHER_CRATES.to_owned());
+        place += 1;
+    }
     loop {
         match tokens.get(place) {
             Some(Token::Word(word)) => path.push(word.clone()),
@@ -261,7 +279,11 @@ fn tree(tokens: &[Token], start: usize, prefix: &[String], found: &mut Vec<Vec<S
     place.max(start + 1)
 }
 
-fn resolved(name: Vec<String>, module: &[String], children: &[String]) -> Vec<String> {
+fn resolved(mut name: Vec<String>, module: &[String], children: &[String]) -> Vec<String> {
+    if name.first().is_some_and(|first| first == OTHER_CRATES) {
+        name.remove(0);
+        return name;
+    }
     let mut base = module.to_vec();
     let mut rest = name.as_slice();
     let mut relative = name.first().is_some_and(|first| children.contains(first));
@@ -292,8 +314,9 @@ fn names_are_found_in_groups_and_in_code_and_nowhere_else() {
         use rdkafka;
         mod rocksdb;
         pub use rocksdb::Stores;
+        use ::rocksdb::{DB, Cache};
         /* tokio::spawn */
-        fn f<'a>(x: &'a str) -> crate::store::Found { g("hyper::x", 'c', r#"rocksdb::"x"#, std::mem::take(x)) }
+        fn f<'a>(x: &'a str) -> crate::store::Found { Vec::<::rocksdb::Error>::new(); g("hyper::x", 'c', r#"rocksdb::"x"#, std::mem::take(x)) }
         #[cfg(test)]
         mod tests {
             use crate::driver::Driver;
@@ -309,10 +332,14 @@ fn names_are_found_in_groups_and_in_code_and_nowhere_else() {
         "crate::dsl::sibling",
         "rdkafka",
         "crate::dsl::stream::rocksdb::Stores",
+        "rocksdb::DB",
+        "rocksdb::Cache",
         "crate::store::Found",
+        "Vec",
+        "rocksdb::Error",
         "std::mem::take",
         "crate::dsl::stream::inner::call",
     ];
     assert_eq!(names, expected);
-    assert_eq!(file.lines, 11);
+    assert_eq!(file.lines, 12);
 }

@@ -1,216 +1,42 @@
-//! The stores of a task in one RocksDB: the only file that names RocksDB.
-//!
-//! A key is the store's index (2 bytes, big-endian) and then the store's own key, so that a store is one range. The
-//! last index is not a store's: under it stand, one byte further, [`META`], [`IDENTITY`] and the [`TRAIL`].
+//! The stores of a task in one RocksDB: no file outside of this folder names RocksDB.
+
+mod failure;
+mod keys;
+mod memory;
+mod options;
+mod statistics;
+#[cfg(test)]
+mod tests;
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
-use ::rocksdb::properties::{self, PropName};
-use ::rocksdb::{
-    BlockBasedOptions, Cache, DB, DBCompressionType, DBRecoveryMode, ErrorKind, FlushOptions, LogLevel,
-    LruCacheOptions, Options, ReadOptions, WriteBatch, WriteBufferManager, WriteOptions,
-};
+use ::rocksdb::{DB, ReadOptions, WriteBatch, WriteOptions};
 use riacho_topology::store::layout;
 use riacho_topology::store::{StoreKind, StoreSpec, TaskStores, Visit};
 use riacho_topology::{StoreError, StoreIndex, Timestamp};
 
-use super::error::{StateError, advice};
+use super::error::StateError;
 use super::files::{self, Manifest};
-use super::memory::MemoryBudget;
 use super::meta::{BadMeta, TaskMeta};
 use super::staging::Staging;
 use super::trail::{self, ManifestLength, Mark};
+use failure::failure;
+use keys::{IDENTITY, META, PREFIX_BYTES, RESERVED, TRAIL, end_of, full_key};
+use options::{MERGED_FILES, MERGED_FILES_LOADING, options};
+
+pub use memory::{Memory, MemoryStatistics};
+pub use statistics::StoreStatistics;
 
 const KIB: usize = 1024;
 const MIB: usize = 1024 * KIB;
 
-const RESERVED: StoreIndex = StoreIndex(u16::MAX);
-const META: &[u8] = b"m";
-const IDENTITY: &[u8] = b"i";
-const TRAIL: u8 = b't';
-
 /// The layout of everything in the database that is not [`TaskMeta`]'s.
 const IDENTITY_VERSION: u8 = 1;
 
-/// How many files of flushed write buffers are merged at a time: few, so that reads have few files to ask...
-const MERGED_FILES: (&str, &str) = ("level0_file_num_compaction_trigger", "4");
-/// ...and while a restore writes and nobody reads, many: each merge rewrites a good part of what is there.
-const MERGED_FILES_LOADING: (&str, &str) = ("level0_file_num_compaction_trigger", "24");
-
 /// No batch is kept larger than this from one commit to the next.
 const BATCH_KEPT_BYTES_MAX: usize = 4 * MIB;
-
-/// The memory that all databases of the process share, and the threads that flush and compact for them.
-#[derive(Clone)]
-pub struct Memory {
-    budget: MemoryBudget,
-    cache: Cache,
-    write_buffers: WriteBufferManager,
-    background_jobs: i32,
-    /// The open databases. One that is flushed on behalf of the others is flushed under the lock, so that it cannot
-    /// be kept open by it after its owner has closed it.
-    open: Arc<Mutex<Vec<Arc<DB>>>>,
-}
-
-/// How much of the shared memory is in use.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct MemoryStatistics {
-    /// The budget.
-    pub budget_bytes: usize,
-    /// The block cache, with the write buffers that are charged to it.
-    pub block_cache_bytes: usize,
-    /// The part of the block cache that cannot be evicted now.
-    pub pinned_bytes: usize,
-    /// The write buffers.
-    pub write_buffers_bytes: usize,
-}
-
-impl Memory {
-    /// Memory within `budget`, and at most `background_jobs` flushes and compactions at a time.
-    #[must_use]
-    pub fn new(budget: MemoryBudget, background_jobs: u8) -> Self {
-        let mut options = LruCacheOptions::default();
-        options.set_capacity(budget.total_bytes());
-        // Few threads read; few shards keep a shard larger than the largest filter block.
-        options.set_num_shard_bits(2);
-        let cache = Cache::new_lru_cache_opts(&options);
-        // RocksDB's own ways to keep the limit are of no use to many databases under one thread: it flushes whichever
-        // is written next, however little that frees, or stalls its writer for ever while the memory is held by
-        // databases that only flush when they are written. So it only counts; `relieve` keeps the limit.
-        let (backstop, allow_stall) = (budget.write_buffers_bytes() * 2, false);
-        let write_buffers =
-            WriteBufferManager::new_write_buffer_manager_with_cache(backstop, allow_stall, cache.clone());
-        let background_jobs = i32::from(background_jobs.max(1));
-        Memory { budget, cache, write_buffers, background_jobs, open: Arc::default() }
-    }
-
-    /// Flushes the largest write buffer when all together are larger than they may be; waits for it when they are
-    /// larger by a quarter.
-    fn relieve(&self) {
-        let limit = self.budget.write_buffers_bytes();
-        let used = self.write_buffers.get_usage();
-        if used <= limit {
-            return;
-        }
-        let open = self.open();
-        let active = |db: &DB| {
-            db.property_int_value(properties::CUR_SIZE_ACTIVE_MEM_TABLE).ok().flatten().unwrap_or(0)
-        };
-        let sizes: Vec<u64> = open.iter().map(|db| active(db)).collect();
-        let Some((_, largest)) = sizes.iter().zip(open.iter()).max_by_key(|(size, _)| **size) else { return };
-        let pressing = used > limit + limit / 4;
-        // Otherwise enough is being flushed already.
-        if pressing || sizes.iter().sum::<u64>() > limit as u64 / 2 {
-            let mut options = FlushOptions::default();
-            options.set_wait(pressing);
-            // A failure is not this task's: the owner of the database meets it with its next write.
-            let _ = largest.flush_opt(&options);
-        }
-    }
-
-    fn open(&self) -> MutexGuard<'_, Vec<Arc<DB>>> {
-        self.open.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// How much is in use.
-    #[must_use]
-    pub fn statistics(&self) -> MemoryStatistics {
-        MemoryStatistics {
-            budget_bytes: self.budget.total_bytes(),
-            block_cache_bytes: self.cache.get_usage(),
-            pinned_bytes: self.cache.get_pinned_usage(),
-            write_buffers_bytes: self.write_buffers.get_usage(),
-        }
-    }
-
-    fn options(&self) -> Result<Options, ::rocksdb::Error> {
-        // Each log names its predecessor, and a gap between them is corruption. There is no setter for it.
-        let mut options = Options::default().get_options_from_string("track_and_verify_wals=true")?;
-        options.create_if_missing(true);
-        options.set_paranoid_checks(true);
-        // What a power failure tears off the end of the log is read from the changelog again.
-        options.set_wal_recovery_mode(DBRecoveryMode::PointInTime);
-
-        options.set_write_buffer_manager(&self.write_buffers);
-        options.set_write_buffer_size(self.budget.write_buffer_bytes());
-        options.set_arena_block_size(self.budget.arena_block_bytes());
-        options.set_max_write_buffer_number(2);
-        options.set_max_total_wal_size(2 * self.budget.write_buffer_bytes() as u64);
-        // Each open log and table being written has such a buffer, outside of the budget.
-        options.set_writable_file_max_buffer_size(128 * KIB as u64);
-        options.set_manifest_preallocation_size(64 * KIB);
-
-        options.set_max_open_files(64);
-        options.set_table_cache_num_shard_bits(2);
-        options.set_max_file_opening_threads(1);
-        options.set_skip_stats_update_on_db_open(true);
-        options.set_max_background_jobs(self.background_jobs);
-        options.set_bytes_per_sync(MIB as u64);
-
-        options.set_compression_type(DBCompressionType::Lz4);
-        options.set_target_file_size_base(16 * MIB as u64);
-        // The end of a restore leaves more files than these limits usually allow.
-        options.set_level_zero_slowdown_writes_trigger(64);
-        options.set_level_zero_stop_writes_trigger(96);
-        options.set_max_bytes_for_level_base(8 * self.budget.write_buffer_bytes() as u64);
-        options.set_block_based_table_factory(&self.tables());
-
-        options.set_log_level(LogLevel::Warn);
-        options.set_keep_log_file_num(1);
-        options.set_max_log_file_size(MIB);
-        options.set_stats_dump_period_sec(0);
-        options.set_stats_persist_period_sec(0);
-        Ok(options)
-    }
-
-    fn tables(&self) -> BlockBasedOptions {
-        let mut tables = BlockBasedOptions::default();
-        tables.set_block_cache(&self.cache);
-        tables.set_block_size(8 * KIB);
-        // Index and filters in the cache are within the budget; those of the newest files, which every lookup asks,
-        // stay there.
-        tables.set_cache_index_and_filter_blocks(true);
-        tables.set_cache_index_and_filter_blocks_with_high_priority(true);
-        tables.set_pin_l0_filter_and_index_blocks_in_cache(true);
-        // A key that is new in its window is looked up before it is first written: absent keys must be cheap.
-        tables.set_bloom_filter(10.0, false);
-        tables.set_optimize_filters_for_memory(true);
-        tables
-    }
-}
-
-impl std::fmt::Debug for Memory {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        self.statistics().fmt(f)
-    }
-}
-
-/// What a task's database says about itself.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct StoreStatistics {
-    /// Roughly how many entries there are.
-    pub keys_estimate: u64,
-    /// Write buffers, those being flushed included.
-    pub memtable_bytes: u64,
-    /// All table files on disk.
-    pub sst_bytes: u64,
-    /// Memory of open tables outside of the block cache.
-    pub table_readers_bytes: u64,
-    /// Roughly how much a compaction would have to rewrite to reach the intended shape.
-    pub pending_compaction_bytes: u64,
-    /// Compactions at work.
-    pub running_compactions: u64,
-    /// Flushes at work.
-    pub running_flushes: u64,
-    /// Whether writes wait until a flush or compaction has finished.
-    pub write_stopped: bool,
-    /// The rate to which writes are slowed down; 0 when they are not.
-    pub delayed_write_bytes_per_second: u64,
-    /// Flushes and compactions that failed. After one the task has to be closed and opened again.
-    pub background_errors: u64,
-}
 
 /// All stores of one task, in one database.
 ///
@@ -247,7 +73,7 @@ impl RocksStores {
         fs::create_dir_all(path).map_err(|error| StateError::io("create", path, error))?;
         let found = files::check(path)?;
         let failed = |error| failure(path, "open", error);
-        let options = memory.options().map_err(failed)?;
+        let options = options(memory).map_err(failed)?;
         let db = Arc::new(DB::open(&options, path).map_err(failed)?);
         memory.open().push(Arc::clone(&db));
         let mut unlogged_write = WriteOptions::default();
@@ -361,24 +187,11 @@ impl RocksStores {
     /// What the database says about itself.
     #[must_use]
     pub fn statistics(&self) -> StoreStatistics {
-        // A property that RocksDB does not know would be a bug of this file, not a reason to stop a task.
-        let number = |name: &PropName| self.db.property_int_value(name).ok().flatten().unwrap_or_default();
-        StoreStatistics {
-            keys_estimate: number(properties::ESTIMATE_NUM_KEYS),
-            memtable_bytes: number(properties::SIZE_ALL_MEM_TABLES),
-            sst_bytes: number(properties::TOTAL_SST_FILES_SIZE),
-            table_readers_bytes: number(properties::ESTIMATE_TABLE_READERS_MEM),
-            pending_compaction_bytes: number(properties::ESTIMATE_PENDING_COMPACTION_BYTES),
-            running_compactions: number(properties::NUM_RUNNING_COMPACTIONS),
-            running_flushes: number(properties::NUM_RUNNING_FLUSHES),
-            write_stopped: number(properties::IS_WRITE_STOPPED) != 0,
-            delayed_write_bytes_per_second: number(properties::ACTUAL_DELAYED_WRITE_RATE),
-            background_errors: number(properties::BACKGROUND_ERRORS),
-        }
+        StoreStatistics::of(&self.db)
     }
 
     #[cfg(test)]
-    pub(super) fn overwrite_meta_for_test(&mut self, bytes: &[u8]) {
+    fn overwrite_meta_for_test(&mut self, bytes: &[u8]) {
         full_key(RESERVED, META, &mut self.key);
         self.db.put(&self.key, bytes).expect("a test's database takes writes");
     }
@@ -588,20 +401,6 @@ impl std::fmt::Debug for RocksStores {
     }
 }
 
-const PREFIX_BYTES: usize = size_of::<u16>();
-
-fn full_key(store: StoreIndex, key: &[u8], out: &mut Vec<u8>) {
-    out.clear();
-    out.extend_from_slice(&store.0.to_be_bytes());
-    out.extend_from_slice(key);
-}
-
-/// The upper bound, exclusive, of all keys of `store`.
-fn end_of(store: StoreIndex) -> Vec<u8> {
-    debug_assert!(store < RESERVED, "the last index is not a store's");
-    store.0.saturating_add(1).to_be_bytes().to_vec()
-}
-
 /// Which stores stand behind the indexes: a changed topology must not read one store's entries as another's.
 fn identity(stores: &[StoreSpec]) -> Vec<u8> {
     let describe = |store: &StoreSpec| match store.kind {
@@ -610,24 +409,4 @@ fn identity(stores: &[StoreSpec]) -> Vec<u8> {
     };
     let names: Vec<String> = stores.iter().map(describe).collect();
     [&[IDENTITY_VERSION], names.join(", ").as_bytes()].concat()
-}
-
-/// What follows from what RocksDB says.
-fn failure(path: &Path, action: &'static str, error: ::rocksdb::Error) -> StateError {
-    let message = error.to_string();
-    let locked = message.contains("While lock file") || message.contains("lock hold by current process");
-    match error.kind() {
-        ErrorKind::IOError if locked => StateError::Locked { path: path.to_owned() },
-        // A file that RocksDB counts on is gone.
-        ErrorKind::IOError if message.contains("No such file or directory") => {
-            StateError::corrupt(path, message)
-        }
-        ErrorKind::Corruption | ErrorKind::InvalidArgument => StateError::corrupt(path, message),
-        _ => StateError::Io {
-            action,
-            path: path.to_owned(),
-            advice: advice::of_text(&message),
-            source: Box::new(error),
-        },
-    }
 }

@@ -13,7 +13,8 @@ use riacho_topology::store::{StoreKind, StoreSpec, TaskStores, Visit};
 use riacho_topology::{StoreError, StoreIndex, TimeWindows, Timestamp, TopicPartition};
 use tempfile::TempDir;
 
-use super::{Memory, MemoryBudget, RocksStores, StateError, TaskMeta, WipeReason};
+use super::super::{MemoryBudget, WipeReason};
+use super::{Memory, RocksStores, StateError, TaskMeta};
 
 const MIB: usize = 1024 * 1024;
 const A: StoreIndex = StoreIndex(0);

@@ -294,12 +294,14 @@ impl<K, V> Children<K, V> {
     }
 }
 
-/// An operator with state, as the task's commit sees it.
+/// An operator with state, as the task's commit sees it. One without windows never has anything to close.
 pub(crate) trait Stateful {
     /// Learns from the stores what committed state there is. Called before the first record and after an abort.
     fn open(&mut self, ctx: &mut Context<'_>) -> Result<(), ProcessError>;
     /// Stream time has moved: close what is due.
-    fn advance(&mut self, ctx: &mut Context<'_>) -> Result<(), ProcessError>;
+    fn advance(&mut self, _ctx: &mut Context<'_>) -> Result<(), ProcessError> {
+        Ok(())
+    }
     /// Writes every change since the last commit to the changelog and the staged batch, and forwards it downstream.
     fn flush(&mut self, ctx: &mut Context<'_>) -> Result<(), ProcessError>;
     /// The flush has been committed.
@@ -311,7 +313,11 @@ pub(crate) trait Stateful {
     /// How many of them are changed and not committed.
     fn dirty_bytes(&self) -> usize;
     /// How many windows are open in the cache.
-    fn open_windows(&self) -> usize;
+    fn open_windows(&self) -> usize {
+        0
+    }
     /// The stream time at which `advance` has something to do.
-    fn next_close(&self) -> Timestamp;
+    fn next_close(&self) -> Timestamp {
+        Timestamp(i64::MAX)
+    }
 }

@@ -9,12 +9,14 @@ use std::sync::Arc;
 use crate::dsl::stream::sink_factory;
 use crate::dsl::{Grouped, KStream, KTable, Materialized};
 use crate::error::ProcessError;
-use crate::operators::{Aggregate, EmitStrategy, Forward, ProcessValues, RequireKey, Source, StoreWriter};
+use crate::operators::{
+    Aggregate, EmitStrategy, Forward, KeyedStore, ProcessValues, RequireKey, Source, StoreWriter,
+};
 use crate::operators::{WindowedAggregate, WindowedStore};
 use crate::plan::{Built, Factory, NodeId, Role, TopicName, Wiring};
 use crate::record::Record;
 use crate::serde::SharedSerde;
-use crate::store::cache::{AggregateCache, Slot};
+use crate::store::cache::Slot;
 use crate::store::{StoreKind, StoreSpec};
 use crate::time::EventTime;
 use crate::windows::{TimeWindows, Windowed};
@@ -213,13 +215,10 @@ where
         let key_serde = Arc::clone(&self.grouped.key_serde);
         let factory = move |wiring: &mut Wiring<'_>| {
             let operator = ProcessValues {
-                writer: writer(wiring, &key_serde, &value_serde),
+                store: KeyedStore::new(writer(wiring, &key_serde, &value_serde)),
                 step: Arc::clone(&step),
-                cache: AggregateCache::over_committed_state(),
                 children: wiring.children::<K, V2>(),
                 forward: Forward::new(),
-                key_buffer: Vec::new(),
-                value_buffer: Vec::new(),
                 input: PhantomData,
             };
             wiring.stateful_link::<K, V>(operator)
@@ -246,12 +245,9 @@ where
         let key_serde = Arc::clone(&self.grouped.key_serde);
         let factory = move |wiring: &mut Wiring<'_>| {
             let operator = Aggregate {
-                writer: writer(wiring, &key_serde, &value_serde),
+                store: KeyedStore::new(writer(wiring, &key_serde, &value_serde)),
                 fold: Arc::clone(&fold),
-                cache: AggregateCache::over_committed_state(),
                 children: wiring.children::<K, A>(),
-                key_buffer: Vec::new(),
-                value_buffer: Vec::new(),
                 input: PhantomData,
             };
             wiring.stateful_link::<K, V>(operator)

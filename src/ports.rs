@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use riacho_topology::store::{StoreSpec, TaskStores};
-use riacho_topology::{BadRecord, Counts, Headers, Outgoing, StoreIndex, TaskId, Timestamp, TopicPartition};
+use riacho_topology::{
+    BadRecord, Counts, Outgoing, RawRecord, StoreIndex, TaskId, Timestamp, TopicPartition,
+};
 
 use crate::lifecycle::ThreadState;
 use crate::state::{StateError, StoreStatistics, TaskMeta, WipeReason};
@@ -46,23 +48,7 @@ pub struct Position {
 }
 
 /// A record as the consumer hands it over; it lives only during the call.
-#[derive(Debug)]
-pub struct Incoming<'a> {
-    /// The topic.
-    pub topic: &'a str,
-    /// The partition.
-    pub partition: i32,
-    /// The offset.
-    pub offset: i64,
-    /// The timestamp that Kafka gives.
-    pub timestamp: Timestamp,
-    /// The key.
-    pub key: Option<&'a [u8]>,
-    /// The value.
-    pub value: Option<&'a [u8]>,
-    /// The headers.
-    pub headers: &'a Headers,
-}
+pub type Incoming<'a> = RawRecord<'a>;
 
 /// News of the group, in the order in which they came.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -119,21 +119,12 @@ impl Task {
         sender: &mut dyn RecordSender,
         now: Timestamp,
     ) -> Result<(), TaskFailure> {
-        let raw = RawRecord {
-            topic: record.topic,
-            partition: record.partition,
-            offset: record.offset,
-            timestamp: record.timestamp,
-            key: record.key,
-            value: record.value,
-            headers: record.headers,
-        };
         if self.inputs.len() == 1 {
-            return self.process(input, raw, sender, now);
+            return self.process(input, *record, sender, now);
         }
         let Some(place) = self.inputs.get_mut(input) else { return Ok(()) };
         let event_time =
-            self.instance.event_time(place.source, &raw, now, &self.frame).unwrap_or(Timestamp::MIN);
+            self.instance.event_time(place.source, record, now, &self.frame).unwrap_or(Timestamp::MIN);
         place.waiting.push_back(Waiting::new(record, event_time));
         Ok(())
     }

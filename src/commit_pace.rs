@@ -4,8 +4,8 @@ use std::time::Duration;
 
 /// More than this is worth waiting for more: a commit costs the same for one record as for a thousand.
 const FEW_RECORDS: usize = 1_000;
-/// At most a quarter of the time of a thread with little to do goes into its early commits.
-const PAUSE_PER_COMMIT: u32 = 4;
+/// At most half of the time of a thread with little to do goes into its early commits.
+const PERIOD_PER_COMMIT: u32 = 2;
 
 /// Decides when the next commit is due: an interval after the last one began, or sooner where that is cheap.
 ///
@@ -53,7 +53,7 @@ impl CommitPace {
     /// When the next commit is due, if there is anything to commit.
     pub(crate) fn due(&self) -> Duration {
         let is_cheap = self.caught_up && self.records <= FEW_RECORDS;
-        let early = self.interval_idle.max(self.last_took * PAUSE_PER_COMMIT);
+        let early = self.interval_idle.max(self.last_took * PERIOD_PER_COMMIT);
         self.last_began + if is_cheap { early.min(self.interval) } else { self.interval }
     }
 }
@@ -95,7 +95,7 @@ mod tests {
     #[test]
     fn slow_commits_are_not_made_more_often_than_they_can_bear() {
         let mut pace = pace();
-        pace.committed(ms(2_000), ms(15));
+        pace.committed(ms(2_000), ms(30));
         assert_eq!(pace.due(), ms(2_060));
         pace.committed(ms(2_100), ms(80));
         assert_eq!(pace.due(), ms(2_200));

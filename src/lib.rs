@@ -14,6 +14,7 @@ pub mod ports;
 mod progress;
 mod rebalance;
 mod restore;
+mod start_line;
 pub mod state;
 mod streams;
 mod task;

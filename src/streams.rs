@@ -24,6 +24,7 @@ use crate::ports::{ClientErrorKind, Clock, NewTopic, StateProvider, TaskState};
 use crate::progress::{Progress, Snapshot};
 use crate::rebalance::TaskLayout;
 use crate::restore::{RestoreThread, Restorer};
+use crate::start_line::StartLine;
 use crate::state::{Memory, MemoryBudget, RocksStores, StateDirectory, StateError, Stateless, WipeReason};
 use crate::task::{Policies, TaskSettings};
 use crate::worker::{MakeClient, StreamThread, Surroundings, WorkerSettings};
@@ -61,6 +62,13 @@ pub struct Streams {
     threads: Vec<JoinHandle<()>>,
     clock: Arc<dyn Clock>,
     directory: Arc<StateDirectory>,
+}
+
+/// What the threads of an instance share.
+struct Shared {
+    layout: Arc<TaskLayout>,
+    provider: Arc<dyn StateProvider>,
+    start_line: Arc<StartLine>,
 }
 
 /// How long to wait before a task's state is tried again that is still open.
@@ -196,8 +204,14 @@ impl Streams {
             clock,
             directory,
         };
+        let start_line = Arc::new(StartLine::new(config.stream_threads().get()));
         for number in 1..=config.stream_threads().get() {
-            let thread = streams.start_thread(number, &config, &base, &layout, &provider)?;
+            let shared = Shared {
+                layout: Arc::clone(&layout),
+                provider: Arc::clone(&provider),
+                start_line: Arc::clone(&start_line),
+            };
+            let thread = streams.start_thread(number, &config, &base, shared)?;
             streams.threads.push(thread);
         }
         Ok(streams)
@@ -208,8 +222,7 @@ impl Streams {
         number: usize,
         config: &Config,
         base: &ClientSettings,
-        layout: &Arc<TaskLayout>,
-        provider: &Arc<dyn StateProvider>,
+        shared: Shared,
     ) -> Result<JoinHandle<()>, Error> {
         let name = format!("{}-StreamThread-{number}", config.client_id());
         let settings = thread_client_settings(config, base, &self.directory.process_id().to_string(), number);
@@ -221,8 +234,8 @@ impl Streams {
             self.exactly_once,
         );
         let worker = worker_settings(config);
-        let (topology, layout, provider, clock) =
-            (Arc::clone(&self.topology), Arc::clone(layout), Arc::clone(provider), Arc::clone(&self.clock));
+        let Shared { layout, provider, start_line } = shared;
+        let (topology, clock) = (Arc::clone(&self.topology), Arc::clone(&self.clock));
         let lifecycle = Arc::clone(&self.lifecycle);
         let body = move || {
             let reader_settings = settings.clone();
@@ -237,7 +250,14 @@ impl Streams {
             };
             let make_client: MakeClient<KafkaStreamClient> =
                 Box::new(move || KafkaStreamClient::new(&settings));
-            let around = Surroundings { make_client, restore, provider, observer: Box::new(observer), clock };
+            let around = Surroundings {
+                make_client,
+                restore,
+                provider,
+                observer: Box::new(observer),
+                clock,
+                start_line,
+            };
             run_thread(&lifecycle, topology, layout, worker, around);
         };
         let spawned = std::thread::Builder::new().name(name).spawn(body);

@@ -17,11 +17,19 @@ use crate::ports::{
 };
 use crate::rebalance::TaskLayout;
 use crate::restore::{Outcome, Request, RestoreService, Restored};
+use crate::start_line::StartLine;
 use crate::state::WipeReason;
 use crate::task::{Changelog, Task, TaskFailure, TaskSettings};
 
 /// How often a thread that was fenced tries to join again before it gives up.
 const RECONNECTS_MAX: u32 = 20;
+
+/// Two that take each other's place do so several times a second; a cluster in trouble does it a few times a minute.
+const REJOINS_MAX: usize = 20;
+const REJOINS_PERIOD: Duration = Duration::from_secs(60);
+
+/// How long a thread waits for the others before it joins the group without them.
+const START_PATIENCE: Duration = Duration::from_secs(1);
 
 /// What the configuration says of every stream thread.
 #[derive(Clone, Debug)]
@@ -50,6 +58,7 @@ pub(crate) struct Surroundings<C> {
     pub(crate) provider: Arc<dyn StateProvider>,
     pub(crate) observer: Box<dyn ThreadObserver>,
     pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) start_line: Arc<StartLine>,
 }
 
 /// A task that is ours and waits for its state.
@@ -94,6 +103,8 @@ pub(crate) struct StreamThread<C> {
     times: ThreadTimes,
     next_slot: usize,
     last_attempt: u64,
+    /// When it had to join again lately.
+    rejoins: Vec<Duration>,
 }
 
 impl Routes {
@@ -165,6 +176,7 @@ impl<C: StreamClient> StreamThread<C> {
             times: ThreadTimes::default(),
             next_slot: 1,
             last_attempt: 0,
+            rejoins: Vec::new(),
         })
     }
 
@@ -178,6 +190,7 @@ impl<C: StreamClient> StreamThread<C> {
             // Before anything is read: an open transaction of a predecessor hides offsets and changelog entries.
             client.init_transactions()?;
         }
+        around.start_line.wait(START_PATIENCE);
         client.subscribe(&layout.subscription())?;
         Ok(client)
     }
@@ -382,6 +395,20 @@ impl<C: StreamClient> StreamThread<C> {
 
     /// Gives up everything without committing and joins the group again with a new client.
     fn rejoin(&mut self, error: &ClientError) -> Result<(), TaskFailure> {
+        let now = self.around.clock.monotonic();
+        self.rejoins.retain(|at| now.saturating_sub(*at) < REJOINS_PERIOD);
+        if self.rejoins.len() >= REJOINS_MAX {
+            let message = format!(
+                "{}; this has happened {REJOINS_MAX} times in {} s, so something takes the place of this instance again and \
+                 again: see that no copy of its state.dir is in use",
+                error.message,
+                REJOINS_PERIOD.as_secs()
+            );
+            return Err(
+                ClientError { kind: ClientErrorKind::Fatal, operation: error.operation, message }.into()
+            );
+        }
+        self.rejoins.push(now);
         tracing::warn!(%error, "another owner has taken over, or the producer is of no use: joining again");
         self.report(CommitOutcome::Fenced, Duration::ZERO);
         self.close_all(CloseReason::Lost);

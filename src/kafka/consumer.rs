@@ -111,6 +111,7 @@ pub(super) struct GroupMember {
     offset_reset: OffsetReset,
     request_timeout: Duration,
     leaves_on_close: bool,
+    instance_id_is_generated: bool,
     subscribed: bool,
 }
 
@@ -127,6 +128,7 @@ impl GroupMember {
             offset_reset: settings.offset_reset,
             request_timeout: settings.request_timeout,
             leaves_on_close: settings.leave_on_close || settings.group_instance_id.is_none(),
+            instance_id_is_generated: settings.leave_on_close && settings.group_instance_id.is_some(),
             subscribed: false,
         })
     }
@@ -190,7 +192,15 @@ impl GroupMember {
         if let (KafkaError::MessageConsumptionFatal(_), Some((code, text))) =
             (failure, self.consumer.client().fatal_error())
         {
-            return Err(fatal(POLL, format!("{text}{}", advice(code))));
+            let kind = match code {
+                // Nobody else has the id of our state directory, so it was ourselves: a request from before the
+                // session ran out arrived after we had joined anew.
+                RDKafkaErrorCode::FencedInstanceId if self.instance_id_is_generated => {
+                    ClientErrorKind::Fenced
+                }
+                _ => ClientErrorKind::Fatal,
+            };
+            return Err(error(kind, POLL, format!("{text}{}", advice(code))));
         }
         let Some(code) = code_of(failure) else { return Ok(()) };
         let details = || describe(failure, self.complaints().details(code).as_deref());

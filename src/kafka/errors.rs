@@ -92,7 +92,9 @@ pub(super) fn advice(code: RDKafkaErrorCode) -> &'static str {
         Code::InconsistentGroupProtocol => {
             "; another program is in this group with another assignment strategy: choose another application id"
         }
-        Code::FencedInstanceId => "; another process uses the same group.instance.id: each needs its own",
+        Code::FencedInstanceId => {
+            "; another process uses the same group.instance.id, or a copy of the same state.dir: each needs its own"
+        }
         Code::PollExceeded => {
             "; records took longer than max.poll.interval.ms: raise it or make processing faster"
         }

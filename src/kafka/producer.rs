@@ -206,6 +206,7 @@ impl RecordProducer {
             self.producer = Some(self.create()?);
         }
         let producer = self.active(INITIALISE)?;
+        settle(producer, &self.settings.application_id, wait);
         let initialised =
             repeat(producer, INITIALISE, Deadline::after(wait), ClientErrorKind::Retry, |wait| {
                 producer.init_transactions(wait)
@@ -465,6 +466,20 @@ fn serve_or_wait(producer: &BaseProducer<NativeContext<Reports>>) {
     producer.poll(Duration::ZERO);
     if producer.in_flight_count() == before {
         std::thread::park_timeout(DRAIN_STEP);
+    }
+}
+
+/// Waits until librdkafka knows the brokers and is connected to one of them.
+///
+/// At first it talks to the address that it was given, and drops that connection as soon as it learns whose it is. A
+/// question for the transaction coordinator that is under way then is lost, and asked again only after half a second.
+/// A cluster that does not answer is left to the caller's next call to complain of.
+fn settle(producer: &BaseProducer<NativeContext<Reports>>, any_topic: &str, wait: Duration) {
+    const WAIT_MAX: Duration = Duration::from_secs(3);
+    let (client, wait) = (producer.client(), wait.min(WAIT_MAX));
+    let known = client.fetch_cluster_id(wait).is_some();
+    if known && let Err(failure) = client.fetch_metadata(Some(any_topic), wait) {
+        tracing::debug!(%failure, "the connections of a new producer have not settled");
     }
 }
 

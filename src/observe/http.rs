@@ -1,5 +1,5 @@
-//! The HTTP server behind `/metrics`, `/health`, `/ready`, `/topology` and `/info`: read-only, bounded, on a thread of
-//! its own.
+//! The HTTP server: read-only, bounded. Signs of life come from its own thread; all other pages from a few workers, so
+//! that one that waits, for a database or for another instance, makes nobody else wait.
 
 use std::convert::Infallible;
 use std::future::poll_fn;
@@ -12,16 +12,19 @@ use std::time::Duration;
 
 use http_body_util::Full;
 use hyper::body::{Body as _, Bytes, Incoming};
-use hyper::header::{self, HeaderValue};
+use hyper::header::{self, HeaderName, HeaderValue};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
-use hyper::{Method, Request, Response, StatusCode};
+use hyper::{Method, Response, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::TcpStream;
 use tokio::sync::{Semaphore, watch};
 use tracing::{debug, info, warn};
 
-pub use super::pages::{Page, Pages, Probe, Query, TopologyFormat};
+pub use super::page::{Asset, Page};
+use super::pages::{Handler, Manner};
+pub use super::pages::{Pages, Probe, TopologyFormat};
+pub use super::request::{BadEncoding, Query, Request, percent_decoded, percent_encoded};
 
 /// Request line and headers together.
 const HEADER_BYTES_MAX: usize = 16 * 1024;
@@ -34,13 +37,22 @@ struct Patience {
     connection_age: Duration,
     /// How long a closing connection may still take.
     close: Duration,
+    /// How long a page waits for a worker, and then for its answer, before the client is told to come back later.
+    worker: Duration,
+    answer: Duration,
 }
 
 const PATIENCE: Patience = Patience {
     read_header: Duration::from_secs(5),
     connection_age: Duration::from_secs(60),
     close: Duration::from_secs(5),
+    worker: Duration::from_secs(2),
+    answer: Duration::from_secs(20),
 };
+/// Pages that are made at the same time.
+const WORKERS_MAX: usize = 16;
+/// Answers to other instances that are made at the same time.
+const PEERS_MAX: usize = 4;
 /// Further connections wait until one of these is closed.
 const CONNECTIONS_MAX: usize = 64;
 /// After an accept that failed, mostly for want of file descriptors.
@@ -91,10 +103,19 @@ impl HttpServer {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_io()
             .enable_time()
+            .max_blocking_threads(WORKERS_MAX + PEERS_MAX)
+            .thread_name("riacho-http-worker")
             .build()
             .map_err(HttpError::Start)?;
         let (stop, stopped) = watch::channel(false);
-        let serve = move || runtime.block_on(serve(listener, Arc::new(pages), patience, stopped));
+        let places = |max| Arc::new(Semaphore::new(max));
+        let site =
+            Site { pages: Arc::new(pages), workers: places(WORKERS_MAX), peers: places(PEERS_MAX), patience };
+        let serve = move || {
+            runtime.block_on(serve(listener, site, stopped));
+            // A page that still waits for something cannot be stopped, and must not hold up the stop either.
+            runtime.shutdown_background();
+        };
         let thread = std::thread::Builder::new().name("riacho-http".to_owned()).spawn(serve);
         let thread = Some(thread.map_err(HttpError::Start)?);
         info!(address = %local_addr, "HTTP server listens");
@@ -123,12 +144,16 @@ impl Drop for HttpServer {
     }
 }
 
-async fn serve(
-    listener: TcpListener,
+/// What all connections share.
+#[derive(Clone)]
+struct Site {
     pages: Arc<Pages>,
+    workers: Arc<Semaphore>,
+    peers: Arc<Semaphore>,
     patience: Patience,
-    mut stopped: watch::Receiver<bool>,
-) {
+}
+
+async fn serve(listener: TcpListener, site: Site, mut stopped: watch::Receiver<bool>) {
     let listener = match tokio::net::TcpListener::from_std(listener) {
         Ok(listener) => listener,
         Err(error) => {
@@ -146,9 +171,9 @@ async fn serve(
         let First::Left((Ok(permit), accepted)) = first(next, stop(&mut stopped)).await else { break };
         match accepted {
             Ok((stream, _)) => {
-                let (pages, stopped) = (Arc::clone(&pages), stopped.clone());
+                let (site, stopped) = (site.clone(), stopped.clone());
                 tokio::spawn(async move {
-                    connection(stream, pages, patience, stopped).await;
+                    connection(stream, site, stopped).await;
                     drop(permit);
                 });
             }
@@ -161,19 +186,15 @@ async fn serve(
     drop(listener);
     let all = u32::try_from(CONNECTIONS_MAX).unwrap_or(u32::MAX);
     // Each connection ends within its own time limit.
-    tokio::time::timeout(patience.close, connections.acquire_many(all)).await.ok();
+    tokio::time::timeout(site.patience.close, connections.acquire_many(all)).await.ok();
 }
 
 /// Serves one connection until its end, its age or the server's stop, whichever is first.
-async fn connection(
-    stream: TcpStream,
-    pages: Arc<Pages>,
-    patience: Patience,
-    mut stopped: watch::Receiver<bool>,
-) {
+async fn connection(stream: TcpStream, site: Site, mut stopped: watch::Receiver<bool>) {
+    let patience = site.patience;
     let service = service_fn(move |request| {
-        let pages = Arc::clone(&pages);
-        async move { Ok::<_, Infallible>(respond(&request, &pages)) }
+        let site = site.clone();
+        async move { Ok::<_, Infallible>(respond(request, &site).await) }
     });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
@@ -218,37 +239,89 @@ async fn first<L: Future, R: Future>(left: L, right: R) -> First<L::Output, R::O
     .await
 }
 
-fn respond(request: &Request<Incoming>, pages: &Pages) -> Response<Full<Bytes>> {
+async fn respond(request: hyper::Request<Incoming>, site: &Site) -> Response<Full<Bytes>> {
     let is_read = matches!(*request.method(), Method::GET | Method::HEAD);
     let has_body = !request.body().is_end_stream();
+    let (parts, _) = request.into_parts();
+    let request = Request::new(parts.uri, parts.headers);
     let page = if !is_read {
-        Page::text(405, "only GET and HEAD\n")
+        Page::text(405, "only GET and HEAD\n").with_header("allow", "GET, HEAD")
     } else if has_body {
-        Page::text(413, "a request has no body here\n")
+        // What the client goes on to send is not read.
+        Page::text(413, "a request has no body here\n").with_header("connection", "close")
     } else {
-        pages.answer(request.uri().path(), Query(request.uri().query().unwrap_or_default()))
+        match site.pages.find(&request) {
+            Ok((Manner::Probe, request, handler)) => handler(&request),
+            Ok((Manner::Worker, request, handler)) => site.work(&site.workers, request, handler).await,
+            Ok((Manner::Peer, request, handler)) => site.work(&site.peers, request, handler).await,
+            Err(page) => page,
+        }
     };
-    let mut response = Response::new(Full::new(Bytes::from(page.body)));
-    *response.status_mut() = StatusCode::from_u16(page.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    if page.status() == 200 && is_known(&request, &page) {
+        return response(Page::new(304, page.content_type().to_owned(), Bytes::new()).with_headers_of(&page));
+    }
+    response(page)
+}
+
+impl Site {
+    /// Lets a worker make the page, when there is a place.
+    async fn work(&self, places: &Arc<Semaphore>, request: Request, handler: Handler) -> Page {
+        let busy = |what: &str| Page::text(503, format!("{what}\n")).with_retry_after(self.patience.worker);
+        let permit = Arc::clone(places).acquire_owned();
+        let Ok(Ok(permit)) = tokio::time::timeout(self.patience.worker, permit).await else {
+            return busy("too many pages are being made; try again soon");
+        };
+        let made = tokio::task::spawn_blocking(move || {
+            let page = handler(&request);
+            drop(permit);
+            page
+        });
+        match tokio::time::timeout(self.patience.answer, made).await {
+            Ok(Ok(page)) => page,
+            Ok(Err(error)) => {
+                warn!(%error, "a page has panicked");
+                Page::text(500, "This page has failed: see the log.\n")
+            }
+            Err(_) => busy("this page takes too long; try again later"),
+        }
+    }
+}
+
+/// Whether the client says that it has this version of the page.
+fn is_known(request: &Request, page: &Page) -> bool {
+    let (Some(known), Some(etag)) = (request.header("if-none-match"), page.header("etag")) else {
+        return false;
+    };
+    known.split(',').map(str::trim).any(|known| known == "*" || known.trim_start_matches("W/") == etag)
+}
+
+fn response(page: Page) -> Response<Full<Bytes>> {
+    let mut response = Response::new(Full::new(Bytes::new()));
+    *response.status_mut() = StatusCode::from_u16(page.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let headers = response.headers_mut();
+    let policy = if page.content_type().starts_with("text/html") {
+        "default-src 'self'; base-uri 'none'; frame-ancestors 'none'; form-action 'self'; object-src 'none'"
+    } else {
+        "default-src 'none'; base-uri 'none'; frame-ancestors 'none'"
+    };
     let fixed = [
-        (header::CONTENT_TYPE, page.content_type),
         (header::CACHE_CONTROL, "no-store"),
         (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
         (header::X_FRAME_OPTIONS, "DENY"),
         (header::REFERRER_POLICY, "no-referrer"),
-        (header::CONTENT_SECURITY_POLICY, "default-src 'none'; base-uri 'none'; frame-ancestors 'none'"),
+        (header::CONTENT_SECURITY_POLICY, policy),
     ];
     for (name, value) in fixed {
         headers.insert(name, HeaderValue::from_static(value));
     }
-    if !is_read {
-        headers.insert(header::ALLOW, HeaderValue::from_static("GET, HEAD"));
+    let own = page.headers().chain([("content-type", page.content_type())]);
+    for (name, value) in own {
+        match (HeaderName::from_bytes(name.as_bytes()), HeaderValue::from_str(value)) {
+            (Ok(name), Ok(value)) => drop(headers.insert(name, value)),
+            _ => warn!(name, value, "not a header that can be sent"),
+        }
     }
-    if has_body {
-        // What the client goes on to send is not read.
-        headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
-    }
+    *response.body_mut() = Full::new(page.into_body());
     response
 }
 
@@ -268,12 +341,21 @@ mod tests {
     }
 
     fn server_with(patience: Patience) -> HttpServer {
-        let pages = Pages::new().with("/hello", "greets", |query| {
-            Page::text(200, format!("hello {}\n", query.get("name").unwrap_or("you")))
+        let pages = Pages::new().with("/hello", "greets", |request| {
+            Page::text(200, format!("hello {}\n", request.query().get("name").unwrap_or("you")))
         });
         let pages = pages
             .with("/bug", "panics", |_| panic!("a bug"))
-            .with("/large", "never ends", |_| Page::text(200, "a".repeat(1 << 26)));
+            .with("/large", "never ends", |_| Page::text(200, "a".repeat(1 << 26)))
+            .with("/html", "a page for people", |_| Page::html(200, "<p>"))
+            .with("/framed", "sets a header", |_| {
+                Page::html(200, "").with_header("X-Frame-Options", "SAMEORIGIN")
+            })
+            .with("/split", "tries to add a header", |_| {
+                Page::text(200, "").with_header("x-a", "b\r\nx-added: d")
+            })
+            .with_asset("/style.css", Asset::new("text/css", b"a{}"))
+            .with_probe("/alive", "a sign of life", |_| Page::text(200, "alive"));
         HttpServer::start_with("127.0.0.1:0", pages, patience).unwrap()
     }
 
@@ -391,8 +473,104 @@ mod tests {
     #[test]
     fn a_page_that_panics_takes_no_other_with_it() {
         let server = server();
-        assert_eq!(request(&server, "GET /bug"), "");
+        assert!(request(&server, "GET /bug").starts_with("HTTP/1.1 500 "));
         assert!(request(&server, "GET /hello").contains("hello you"));
+    }
+
+    /// A server with a page that waits until the returned end is dropped.
+    fn server_that_waits(patience: Patience) -> (HttpServer, std::sync::mpsc::Sender<()>) {
+        let (release, released) = std::sync::mpsc::channel();
+        let released = std::sync::Mutex::new(released);
+        let pages = Pages::new()
+            .with_probe("/alive", "", |_| Page::text(200, "alive"))
+            .with_peers("/peers/", |_| Page::text(200, "here"))
+            .with("/slow", "", move |_| {
+                released.lock().unwrap().recv().ok();
+                Page::text(200, "at last")
+            });
+        (HttpServer::start_with("127.0.0.1:0", pages, patience).unwrap(), release)
+    }
+
+    fn ask_without_waiting(server: &HttpServer, path: &str) -> TcpStream {
+        let mut stream = connect(server);
+        write!(stream, "GET {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").unwrap();
+        stream
+    }
+
+    fn answer(mut stream: TcpStream) -> String {
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        answer
+    }
+
+    #[test]
+    fn pages_that_wait_hold_up_no_sign_of_life_and_no_other_instance() {
+        let (server, release) = server_that_waits(PATIENCE);
+        let slow: Vec<TcpStream> = (0..WORKERS_MAX).map(|_| ask_without_waiting(&server, "/slow")).collect();
+        assert!(request(&server, "GET /alive").ends_with("alive"));
+        assert!(request(&server, "GET /peers/1").ends_with("here"), "another instance is put off");
+        drop(release);
+        for stream in slow {
+            assert!(answer(stream).ends_with("at last"));
+        }
+    }
+
+    #[test]
+    fn more_pages_than_workers_are_put_off() {
+        let (server, release) = server_that_waits(Patience { worker: SOON, ..PATIENCE });
+        let asked: Vec<TcpStream> =
+            (0..=WORKERS_MAX).map(|_| ask_without_waiting(&server, "/slow")).collect();
+        for stream in &asked {
+            stream.set_nonblocking(true).unwrap();
+        }
+        let mut refused = String::new();
+        let start = Instant::now();
+        while refused.is_empty() && start.elapsed() < PATIENCE.answer {
+            std::thread::sleep(SOON / 10);
+            for mut stream in &asked {
+                stream.read_to_string(&mut refused).ok();
+            }
+        }
+        assert!(refused.starts_with("HTTP/1.1 503 ") && refused.contains("retry-after: 1\r\n"), "{refused}");
+        assert_eq!(refused.matches("HTTP/1.1").count(), 1, "{refused}");
+        drop(release);
+    }
+
+    #[test]
+    fn a_page_that_takes_too_long_is_given_up_and_a_stop_does_not_wait_for_it() {
+        let (server, release) = server_that_waits(Patience { answer: SOON, ..PATIENCE });
+        let refused = request(&server, "GET /slow");
+        assert!(refused.starts_with("HTTP/1.1 503 ") && refused.contains("takes too long"), "{refused}");
+        server.stop();
+        drop(release);
+    }
+
+    #[test]
+    fn a_file_is_not_sent_to_who_has_it() {
+        let server = server();
+        let full = request(&server, "GET /style.css");
+        let etag = full.lines().find_map(|line| line.strip_prefix("etag: ")).unwrap();
+        assert!(full.ends_with("\r\n\r\na{}") && full.contains("cache-control: no-cache"), "{full}");
+        let ask = |known: &str| {
+            let text = "GET /style.css HTTP/1.1\r\nhost: x\r\nconnection: close\r\nif-none-match:";
+            exchange(&server, &format!("{text} {known}\r\n\r\n"))
+        };
+        for known in [etag, "*", &format!("\"other\", W/{etag}")] {
+            let answer = ask(known);
+            assert!(answer.starts_with("HTTP/1.1 304 ") && answer.ends_with("\r\n\r\n"), "{answer}");
+            assert!(answer.contains(etag), "{answer}");
+        }
+        assert!(ask("\"other\"").starts_with("HTTP/1.1 200 "));
+    }
+
+    #[test]
+    fn a_page_for_people_may_load_what_comes_from_here_and_nothing_else() {
+        let server = server();
+        let html = request(&server, "GET /html");
+        assert!(html.contains("content-security-policy: default-src 'self'; "), "{html}");
+        let framed = request(&server, "GET /framed");
+        assert!(framed.contains("x-frame-options: SAMEORIGIN") && !framed.contains("DENY"), "{framed}");
+        assert!(!request(&server, "GET /split").contains("x-added"));
     }
 
     #[test]

@@ -8,10 +8,14 @@ pub mod log;
 mod metric_table;
 pub mod metrics;
 mod observer;
+mod page;
 mod pages;
+pub(crate) mod peer;
+mod request;
 mod store_metrics;
 mod task_metrics;
 mod thread_metrics;
+mod token;
 
 pub use http::HttpServer;
 pub use metrics::Metrics;

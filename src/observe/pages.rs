@@ -6,57 +6,57 @@ use std::time::Duration;
 use serde_json::{Map, Value, json};
 
 use super::metrics::Metrics;
+use super::page::{Asset, Page};
+use super::request::Request;
+use super::token::Token;
 use crate::lifecycle::{Lifecycle, Verdict};
 
-/// An answer to a request.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Page {
-    /// The status code.
-    pub status: u16,
-    /// The media type.
-    pub content_type: &'static str,
-    /// The text.
-    pub body: String,
+/// What makes the page that a request asks for.
+pub(super) type Handler = Arc<dyn Fn(&Request) -> Page + Send + Sync>;
+
+/// How a route is answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Manner {
+    /// On the server's own thread, and for everybody: signs of life must come whatever else goes on.
+    Probe,
+    /// On a worker thread, for those who know the token.
+    Worker,
+    /// As a worker's page, but on threads of their own: workers of other instances wait for these, and must not wait
+    /// for workers here that wait for them.
+    Peer,
 }
-
-impl Page {
-    /// Plain text.
-    pub fn text(status: u16, body: impl Into<String>) -> Page {
-        Page { status, content_type: "text/plain; charset=utf-8", body: body.into() }
-    }
-
-    /// JSON.
-    pub fn json(status: u16, body: &Value) -> Page {
-        Page { status, content_type: "application/json", body: format!("{body:#}\n") }
-    }
-}
-
-/// The part of an address after the question mark, as it came.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Query<'a>(pub(super) &'a str);
-
-impl<'a> Query<'a> {
-    /// The value of a parameter: the first one of this name, without decoding.
-    pub fn get(self, name: &str) -> Option<&'a str> {
-        self.0.split('&').find_map(|pair| {
-            let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
-            (key == name).then_some(value)
-        })
-    }
-}
-
-type Handler = Box<dyn Fn(Query<'_>) -> Page + Send + Sync>;
 
 struct Route {
-    path: &'static str,
+    path: String,
+    is_prefix: bool,
     about: &'static str,
+    manner: Manner,
     handler: Handler,
 }
 
 /// The pages of a server, and an index of them at `/`.
+///
+/// ```
+/// use riacho::observe::http::{Page, Pages, Request};
+///
+/// let pages = Pages::new()
+///     .with("/hello", "greets", |request| {
+///         let name = request.query().get_decoded("name").ok().flatten();
+///         Page::text(200, format!("hello {}\n", name.as_deref().unwrap_or("you")))
+///     })
+///     .with_prefix("/double/", "/double/{number}", |request| match request.rest().parse::<i64>() {
+///         Ok(number) => Page::text(200, (2 * number).to_string()),
+///         Err(_) => Page::text(404, "that is no number\n"),
+///     });
+/// let answer = |address| pages.answer(&Request::to(address).unwrap());
+/// assert_eq!(answer("/hello?name=Jo%C3%A3o").body_text(), "hello João\n");
+/// assert_eq!(answer("/double/21").body_text(), "42");
+/// assert_eq!(answer("/double/x").status(), 404);
+/// ```
 #[derive(Default)]
 pub struct Pages {
     routes: Vec<Route>,
+    token: Option<Token>,
 }
 
 impl Pages {
@@ -65,37 +65,136 @@ impl Pages {
         Pages::default()
     }
 
-    /// Adds a page; `about` stands in the index. The handler must answer quickly: all requests share one thread.
+    /// Adds a page; `about` stands in the index. It takes the place of one with this path.
+    ///
+    /// The handler may wait for others: it runs on one of a bounded number of threads. What takes too long is answered
+    /// with 503, but goes on until it is done.
     #[must_use]
     pub fn with(
-        mut self,
-        path: &'static str,
+        self,
+        path: impl Into<String>,
         about: &'static str,
-        handler: impl Fn(Query<'_>) -> Page + Send + Sync + 'static,
+        handler: impl Fn(&Request) -> Page + Send + Sync + 'static,
     ) -> Pages {
-        self.routes.retain(|route| route.path != path);
-        self.routes.push(Route { path, about, handler: Box::new(handler) });
+        self.and(path.into(), false, about, Manner::Worker, Arc::new(handler))
+    }
+
+    /// Adds all pages whose path begins with `prefix`, which ends in a slash; the handler finds what follows in
+    /// [`Request::rest`]. Pages with a path of their own come first, then the longest prefix. In all else
+    /// as [`with`](Self::with).
+    #[must_use]
+    pub fn with_prefix(
+        self,
+        prefix: impl Into<String>,
+        about: &'static str,
+        handler: impl Fn(&Request) -> Page + Send + Sync + 'static,
+    ) -> Pages {
+        let mut prefix = prefix.into();
+        if !prefix.ends_with('/') {
+            prefix.push('/');
+        }
+        self.and(prefix, true, about, Manner::Worker, Arc::new(handler))
+    }
+
+    /// Adds a file that is part of the program.
+    #[must_use]
+    pub fn with_asset(self, path: impl Into<String>, asset: Asset) -> Pages {
+        self.and(path.into(), false, "", Manner::Worker, Arc::new(move |_| asset.page()))
+    }
+
+    /// Adds pages that other instances ask for. The handler waits for nobody. They are not in the index.
+    #[must_use]
+    pub(crate) fn with_peers(
+        self,
+        prefix: &str,
+        handler: impl Fn(&Request) -> Page + Send + Sync + 'static,
+    ) -> Pages {
+        self.and(prefix.to_owned(), true, "", Manner::Peer, Arc::new(handler))
+    }
+
+    /// Adds a page that everybody may read, and whose handler answers at once: it runs on the server's own thread.
+    #[must_use]
+    pub(super) fn with_probe(
+        self,
+        path: &str,
+        about: &'static str,
+        handler: impl Fn(&Request) -> Page + Send + Sync + 'static,
+    ) -> Pages {
+        self.and(path.to_owned(), false, about, Manner::Probe, Arc::new(handler))
+    }
+
+    /// Adds all pages of `others`, which take the place of those with the same path.
+    #[must_use]
+    pub fn merge(self, others: Pages) -> Pages {
+        let token = others.token.or(self.token);
+        let own = Pages { routes: self.routes, token };
+        others.routes.into_iter().fold(own, |pages, Route { path, is_prefix, about, manner, handler }| {
+            pages.and(path, is_prefix, about, manner, handler)
+        })
+    }
+
+    /// Lets only those read who know the token, as `Authorization: Bearer ...` or as the password of
+    /// `Authorization: Basic ...`, which is what browsers ask for. `/health`, `/ready` and `/metrics` stay open.
+    #[must_use]
+    pub fn with_token(self, token: Option<String>) -> Pages {
+        Pages { token: token.map(Token::new), ..self }
+    }
+
+    fn and(
+        mut self,
+        path: String,
+        is_prefix: bool,
+        about: &'static str,
+        manner: Manner,
+        handler: Handler,
+    ) -> Pages {
+        self.routes.retain(|route| route.path != path || route.is_prefix != is_prefix);
+        self.routes.push(Route { path, is_prefix, about, manner, handler });
         self
     }
 
-    /// The answer to a request for `path`.
-    pub(super) fn answer(&self, path: &str, query: Query<'_>) -> Page {
-        if path == "/" {
-            return self.index();
+    /// The answer to a request, made here and now.
+    pub fn answer(&self, request: &Request) -> Page {
+        match self.find(request) {
+            Ok((_, request, handler)) => handler(&request),
+            Err(page) => page,
         }
-        match self.routes.iter().find(|route| route.path == path) {
-            Some(route) => (route.handler)(query),
-            None => Page::text(404, "There is no such page; / lists those there are.\n"),
+    }
+
+    /// Who answers the request, and how; or the answer, where it needs nobody.
+    pub(super) fn find(&self, request: &Request) -> Result<(Manner, Request, Handler), Page> {
+        let path = request.path();
+        let exact = self.routes.iter().find(|route| !route.is_prefix && route.path == path);
+        let prefixes = self.routes.iter().filter(|route| route.is_prefix && path.starts_with(&route.path));
+        let route = exact.or_else(|| prefixes.max_by_key(|route| route.path.len()));
+        let is_open = route.is_some_and(|route| route.manner == Manner::Probe);
+        if !is_open && self.token.as_ref().is_some_and(|token| !token.admits(request.authorization())) {
+            let page =
+                Page::text(401, "Send the token of riacho.http.token as `Authorization: Bearer ...`.\n");
+            return Err(
+                page.with_header("www-authenticate", "Basic realm=\"riacho\", Bearer realm=\"riacho\"")
+            );
+        }
+        match route {
+            Some(Route { is_prefix, path, manner, handler, .. }) => {
+                let request = request.clone();
+                let request = if *is_prefix { request.beyond(path) } else { request };
+                Ok((*manner, request, Arc::clone(handler)))
+            }
+            None if path == "/" => Err(self.index()),
+            None => Err(Page::text(404, "There is no such page; / lists those there are.\n")),
         }
     }
 
     fn index(&self) -> Page {
-        let item = |route: &Route| format!("<li><a href=\"{0}\">{0}</a> {1}</li>\n", route.path, route.about);
-        let items: String = self.routes.iter().map(item).collect();
+        let item = |route: &Route| match route.is_prefix {
+            false => format!("<li><a href=\"{0}\">{0}</a> {1}</li>\n", route.path, route.about),
+            true => format!("<li>{}... {}</li>\n", route.path, route.about),
+        };
+        let items: String = self.routes.iter().filter(|route| !route.about.is_empty()).map(item).collect();
         let head =
             "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><title>riacho</title></head>";
-        let body = format!("{head}\n<body><h1>riacho</h1>\n<ul>\n{items}</ul></body></html>\n");
-        Page { status: 200, content_type: "text/html; charset=utf-8", body }
+        Page::html(200, format!("{head}\n<body><h1>riacho</h1>\n<ul>\n{items}</ul></body></html>\n"))
     }
 }
 
@@ -141,22 +240,22 @@ impl Probe {
     ) -> Pages {
         let (metrics, health, ready, info) = (self.clone(), self.clone(), self.clone(), self);
         Pages::new()
-            .with("/metrics", "metrics for Prometheus", move |_| metrics.metrics())
-            .with("/health", "200 while the process is alive", move |_| {
+            .with_probe("/metrics", "metrics for Prometheus", move |_| metrics.metrics())
+            .with_probe("/health", "200 while the process is alive", move |_| {
                 verdict("healthy", &health.lifecycle.health((health.now)()))
             })
-            .with("/ready", "200 while records are processed", move |_| {
+            .with_probe("/ready", "200 while records are processed", move |_| {
                 verdict("ready", &ready.lifecycle.readiness((ready.now)()))
             })
-            .with("/topology", "what is computed; also ?format=dot and ?format=json", move |query| {
-                topology(query, &describe)
+            .with("/topology", "what is computed; also ?format=dot and ?format=json", move |request| {
+                topology(request, &describe)
             })
             .with("/info", "version, state and threads", move |_| info.info(&facts))
     }
 
     fn metrics(&self) -> Page {
         match self.metrics.render(&self.lifecycle, (self.now)()) {
-            Ok(body) => Page { status: 200, content_type: "text/plain; version=0.0.4; charset=utf-8", body },
+            Ok(body) => Page::new(200, "text/plain; version=0.0.4; charset=utf-8", body),
             Err(error) => Page::text(500, format!("{error}\n")),
         }
     }
@@ -196,15 +295,15 @@ fn verdict(well: &str, verdict: &Verdict) -> Page {
     Page::text(503, format!("not {well}\n{}\n", verdict.objections.join("\n")))
 }
 
-fn topology(query: Query<'_>, describe: &dyn Fn(TopologyFormat) -> Option<String>) -> Page {
-    let format = match query.get("format") {
+fn topology(request: &Request, describe: &dyn Fn(TopologyFormat) -> Option<String>) -> Page {
+    let format = match request.query().get("format") {
         None | Some("text") => TopologyFormat::Text,
         Some("dot") => TopologyFormat::Dot,
         Some("json") => TopologyFormat::Json,
         Some(_) => return Page::text(400, "format must be text, dot or json\n"),
     };
     match describe(format) {
-        Some(body) => Page { status: 200, content_type: format.content_type(), body },
+        Some(body) => Page::new(200, format.content_type(), body),
         None => Page::text(404, "this topology is not described in this format\n"),
     }
 }
@@ -233,9 +332,8 @@ mod tests {
     }
 
     fn get(pages: &Pages, path: &str) -> (u16, String) {
-        let (path, query) = path.split_once('?').unwrap_or((path, ""));
-        let page = pages.answer(path, Query(query));
-        (page.status, page.body)
+        let page = pages.answer(&Request::to(path).unwrap());
+        (page.status(), page.body_text().into_owned())
     }
 
     #[test]
@@ -281,5 +379,45 @@ mod tests {
             index.split("href=\"").skip(1).filter_map(|rest| rest.split('"').next()).collect();
         assert_eq!(links, ["/metrics", "/health", "/ready", "/topology", "/info", "/explain"]);
         assert_eq!(get(&pages, "/nothing").0, 404);
+    }
+
+    #[test]
+    fn the_most_exact_route_answers() {
+        let told = |what: &'static str| {
+            move |request: &Request| Page::text(200, format!("{what}:{}", request.rest()))
+        };
+        let pages = Pages::new()
+            .with_prefix("/a/", "", told("short"))
+            .with_prefix("/a/b", "", told("long"))
+            .with("/a/b/c", "", told("exact"));
+        for (path, answer) in [
+            ("/a/", "short:"),
+            ("/a/x%2Fy/z", "short:x%2Fy/z"),
+            ("/a/b", "short:b"),
+            ("/a/b/", "long:"),
+            ("/a/b/c", "exact:"),
+            ("/a/b/c/", "long:c/"),
+        ] {
+            assert_eq!(get(&pages, path), (200, answer.to_owned()), "{path}");
+        }
+        assert_eq!(get(&pages, "/a").0, 404);
+        let pages = pages.merge(Pages::new().with("/", "", told("start")).with("/a/b/c", "", told("new")));
+        assert_eq!(get(&pages, "/").1, "start:");
+        assert_eq!(get(&pages, "/a/b/c").1, "new:");
+    }
+
+    #[test]
+    fn with_a_token_only_signs_of_life_are_for_everybody() {
+        let pages = pages(&probe()).with("/page", "", |_| Page::text(200, "page"));
+        let pages = pages.with_token(Some("secret".to_owned()));
+        for path in ["/", "/page", "/info", "/topology", "/nothing"] {
+            let page = pages.answer(&Request::to(path).unwrap());
+            assert_eq!(page.status(), 401, "{path}");
+            assert!(page.header("www-authenticate").is_some());
+        }
+        assert_eq!(get(&pages, "/metrics").0, 200);
+        let request = Request::to("/page").unwrap();
+        assert_eq!(pages.answer(&request.clone().with("authorization", "Bearer secret")).status(), 200);
+        assert_eq!(pages.answer(&request.with("authorization", "Bearer secrets")).status(), 401);
     }
 }

@@ -81,6 +81,8 @@ pub struct Config {
     state_cleanup_delay: Duration,
     memory: Memory,
     http_address: Option<String>,
+    advertised_address: Option<String>,
+    http_token: Option<String>,
     recording_level: RecordingLevel,
     log_format: LogFormat,
     log_level: String,
@@ -260,6 +262,16 @@ impl Config {
         self.http_address.as_deref()
     }
 
+    /// `riacho.advertised.address`: where other instances reach [`http_address`](Self::http_address), if it is not there.
+    pub fn advertised_address(&self) -> Option<&str> {
+        self.advertised_address.as_deref()
+    }
+
+    /// `riacho.http.token`: what those must send who read more than signs of life.
+    pub fn http_token(&self) -> Option<&str> {
+        self.http_token.as_deref()
+    }
+
     /// `metrics.recording.level`.
     pub fn recording_level(&self) -> RecordingLevel {
         self.recording_level
@@ -429,6 +441,8 @@ impl TryFrom<RawConfig> for Config {
             state_cleanup_delay: checked.millis("state.cleanup.delay.ms"),
             memory,
             http_address: Some(checked.text("riacho.http.address")).filter(|address| address != "none"),
+            advertised_address: checked.value("riacho.advertised.address", None),
+            http_token: checked.value("riacho.http.token", None),
             recording_level,
             log_format,
             log_level: checked.text("riacho.log.level"),

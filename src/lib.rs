@@ -12,6 +12,7 @@ pub mod lifecycle;
 pub mod observe;
 pub mod ports;
 mod progress;
+pub mod query;
 mod rebalance;
 mod restore;
 mod start_line;
@@ -32,4 +33,4 @@ pub use riacho_topology::{
     TopicPartition, Topology, TopologyError, Utf8, Window, Windowed, Written, partition_of, read_varint,
     unzigzag, write_varint, zigzag,
 };
-pub use streams::{OwnTopics, Streams, client_settings};
+pub use streams::{Launch, OwnTopics, Streams, client_settings};

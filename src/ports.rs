@@ -1,6 +1,8 @@
 //! What the stream threads need from Kafka, a clock and a disk, so that a simulator can stand in for them.
 
 use std::collections::BTreeMap;
+use std::ops::ControlFlow;
+use std::sync::Arc;
 use std::time::Duration;
 
 use riacho_topology::store::{StoreSpec, TaskStores};
@@ -291,6 +293,73 @@ pub trait TaskState: TaskStores + Send {
 
     /// What the storage engine says about itself.
     fn statistics(&self) -> StoreStatistics;
+
+    /// Reads of the committed state beside the thread that owns it; none where there is nothing to read.
+    fn reader(&self) -> Option<Arc<dyn StateReader>> {
+        None
+    }
+}
+
+/// Committed state could not be read.
+#[derive(Debug, thiserror::Error)]
+pub enum ReadError {
+    /// The task has been closed.
+    #[error("the task has been closed")]
+    Closed,
+    /// The disk cannot be read.
+    #[error(transparent)]
+    State(#[from] StateError),
+}
+
+/// Looks at one entry, key first, and says whether to go on.
+pub type Look<'l> = dyn FnMut(&[u8], &[u8]) -> ControlFlow<()> + 'l;
+
+/// Reads the committed state of one task, from any thread and for as long as the task runs. Each call sees the state of
+/// one commit, and holds up nobody.
+pub trait StateReader: Send + Sync {
+    /// Whether the task still runs.
+    fn is_open(&self) -> bool {
+        true
+    }
+
+    /// The value of `key`.
+    ///
+    /// # Errors
+    /// When the task has been closed, or the disk cannot be read.
+    fn get(&self, store: StoreIndex, key: &[u8]) -> Result<Option<Vec<u8>>, ReadError>;
+
+    /// Visits the entries with `from <= key < to` in the order of the keys' bytes, until `visit` breaks off.
+    ///
+    /// # Errors
+    /// As [`get`](Self::get).
+    fn scan(
+        &self,
+        store: StoreIndex,
+        from: &[u8],
+        to: Option<&[u8]>,
+        visit: &mut Look<'_>,
+    ) -> Result<(), ReadError>;
+}
+
+/// Where tasks that run let others read their state.
+pub trait ReaderRegistry: Send + Sync {
+    /// A task runs from now on.
+    fn opened(&self, task: TaskId, reader: Arc<dyn StateReader>);
+}
+
+/// Tells the instances of an application who has which partition.
+pub trait OwnerDirectory: Send + Sync {
+    /// Writes down that partitions are at `address`.
+    ///
+    /// # Errors
+    /// When Kafka does not answer or refuses.
+    fn claim(&self, partitions: &[TopicPartition], address: &str) -> Result<(), ClientError>;
+
+    /// The address at which each partition is, as its owner has told last.
+    ///
+    /// # Errors
+    /// When Kafka does not answer or refuses.
+    fn owners(&self, partitions: &[TopicPartition]) -> Result<Vec<Option<String>>, ClientError>;
 }
 
 /// Where tasks keep their state.

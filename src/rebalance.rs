@@ -53,6 +53,12 @@ impl TaskLayout {
             .collect()
     }
 
+    /// The topic whose partitions stand for the tasks of a sub-topology, and how many there are.
+    pub(crate) fn lead(&self, subtopology: usize) -> Option<(&str, i32)> {
+        let inputs = self.inputs.get(subtopology)?;
+        inputs.topics.get(inputs.lead).map(|(topic, partitions)| (topic.as_str(), *partitions))
+    }
+
     /// The tasks that an assignment of lead partitions stands for.
     pub(crate) fn tasks(&self, partitions: &[TopicPartition]) -> BTreeSet<TaskId> {
         partitions.iter().filter_map(|partition| self.task(partition)).collect()

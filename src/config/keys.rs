@@ -3,7 +3,7 @@
 
 use super::key::{Allowed, DefaultValue, KeySpec};
 
-use Allowed::{Checked, Integer, OneOf, Text, TopicName};
+use Allowed::{Checked, Integer, OneOf, Secret, Text, TopicName};
 use DefaultValue::{Derived, Required, Unset, Value};
 
 const HANDLERS: Allowed = OneOf(&["fail", "continue", "dlq"]);
@@ -246,6 +246,18 @@ pub static RUNTIME_KEYS: &[KeySpec] = &[
         "Where /metrics, /health, /ready and /topology are served.",
     ),
     key(
+        "riacho.advertised.address",
+        Unset,
+        Checked { must_be: "host:port", accepts: is_advertised_address },
+        "Where other instances reach riacho.http.address; needed when that is a wildcard such as 0.0.0.0.",
+    ),
+    key(
+        "riacho.http.token",
+        Unset,
+        Secret,
+        "Who reads pages and stores must send it, as a bearer token or, in a browser, as the password.",
+    ),
+    key(
         "metrics.recording.level",
         Value("INFO"),
         OneOf(&["INFO", "DEBUG", "TRACE"]),
@@ -275,6 +287,10 @@ fn are_servers(text: &str) -> bool {
 
 fn is_listen_address(text: &str) -> bool {
     text == "none" || host_and_port(text).is_some()
+}
+
+fn is_advertised_address(text: &str) -> bool {
+    host_and_port(text).is_some_and(|(_, port)| port != 0)
 }
 
 /// Splits `host:port`; an IPv6 host stands in brackets.

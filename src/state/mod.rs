@@ -24,5 +24,5 @@ pub use directory::{StateDirectory, WipeReason};
 pub use error::StateError;
 pub use memory::MemoryBudget;
 pub use meta::TaskMeta;
-pub use rocksdb::{Memory, MemoryStatistics, RocksStores, StoreStatistics};
+pub use rocksdb::{Memory, MemoryStatistics, RocksReader, RocksStores, StoreStatistics};
 pub use stateless::Stateless;

@@ -4,6 +4,7 @@ mod failure;
 mod keys;
 mod memory;
 mod options;
+mod reader;
 mod statistics;
 #[cfg(test)]
 mod tests;
@@ -27,6 +28,7 @@ use keys::{IDENTITY, META, PREFIX_BYTES, RESERVED, TRAIL, end_of, full_key};
 use options::{MERGED_FILES, MERGED_FILES_LOADING, options};
 
 pub use memory::{Memory, MemoryStatistics};
+pub use reader::RocksReader;
 pub use statistics::StoreStatistics;
 
 const KIB: usize = 1024;

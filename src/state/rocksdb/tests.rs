@@ -15,6 +15,7 @@ use tempfile::TempDir;
 
 use super::super::{MemoryBudget, WipeReason};
 use super::{Memory, RocksStores, StateError, TaskMeta};
+use crate::ports::{ReadError, StateReader as _};
 
 const MIB: usize = 1024 * 1024;
 const A: StoreIndex = StoreIndex(0);
@@ -49,6 +50,43 @@ fn meta(transaction: u64) -> TaskMeta {
 fn read(stores: &mut RocksStores, store: StoreIndex, key: &[u8]) -> Option<Vec<u8>> {
     let mut value = Vec::new();
     stores.get(store, key, &mut value).unwrap().then_some(value)
+}
+
+#[test]
+fn others_read_what_is_committed_for_as_long_as_the_stores_are_open() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut stores = open(directory.path()).unwrap();
+    let reader = stores.reader();
+    let all = |from: &[u8], to: Option<&[u8]>| {
+        let mut keys = Vec::new();
+        reader.scan(A, from, to, &mut |key, _| {
+            keys.push(key.to_vec());
+            if keys.len() < 3 { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+        })?;
+        Ok::<_, ReadError>(keys)
+    };
+    for key in [b"a", b"b", b"c", b"d"] {
+        stores.put(A, key, b"1");
+        stores.put(B, key, b"2");
+    }
+    assert_eq!(reader.get(A, b"a").unwrap(), None, "it was staged only");
+    assert!(all(b"", None).unwrap().is_empty(), "it was staged only");
+    stores.commit(&meta(1)).unwrap();
+    stores.put(A, b"a", b"9");
+    assert_eq!(reader.get(A, b"a").unwrap().as_deref(), Some(b"1".as_slice()));
+    assert_eq!(all(b"c", None).unwrap(), [b"c", b"d"], "not beyond the store");
+    assert_eq!(all(b"b", Some(b"d")).unwrap(), [b"b", b"c"]);
+    assert_eq!(all(b"", None).unwrap().len(), 3, "it was told to stop");
+    assert!(all(b"d", Some(b"a")).unwrap().is_empty());
+    stores.abort();
+    assert_eq!(reader.get(A, b"a").unwrap().as_deref(), Some(b"1".as_slice()));
+
+    assert!(reader.is_open());
+    drop(stores);
+    assert!(!reader.is_open());
+    assert!(matches!(reader.get(A, b"a"), Err(ReadError::Closed)));
+    assert!(matches!(all(b"", None), Err(ReadError::Closed)));
+    open(directory.path()).expect("a reader does not keep the database open");
 }
 
 type Entries = BTreeMap<(StoreIndex, Vec<u8>), Vec<u8>>;

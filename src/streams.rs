@@ -1,5 +1,7 @@
 //! The running application: the handle that users hold, and the one place where the parts are put together.
 
+mod launch;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
@@ -14,20 +16,24 @@ use crate::error::Error;
 use crate::housekeeping::{Chores, Housekeeping};
 use crate::internal_topics::{TopicSettings, plan};
 use crate::kafka::{
-    self, ClientSettings, KafkaAdmin, KafkaChangelogReader, KafkaStreamClient, Overrides, StatisticsWatch,
+    self, ClientSettings, KafkaAdmin, KafkaChangelogReader, KafkaOwners, KafkaStreamClient, Overrides,
+    StatisticsWatch,
 };
 use crate::lifecycle::{ClientState, Lifecycle, Limits};
-use crate::observe::http::{Probe, TopologyFormat};
+use crate::observe::http::{Pages, Probe, TopologyFormat};
 use crate::observe::metrics::{BrokerStatistics, ClientMetrics};
 use crate::observe::{HttpServer, Metrics, Observer};
-use crate::ports::{ClientErrorKind, Clock, NewTopic, StateProvider, TaskState};
+use crate::ports::{ClientErrorKind, Clock, NewTopic, StateProvider, StateReader, TaskState};
 use crate::progress::{Progress, Snapshot};
+use crate::query::{Announcer, Neighbours, Readers, Site, StoreFacts};
 use crate::rebalance::TaskLayout;
 use crate::restore::{RestoreThread, Restorer};
 use crate::start_line::StartLine;
 use crate::state::{Memory, MemoryBudget, RocksStores, StateDirectory, StateError, Stateless, WipeReason};
 use crate::task::{Policies, TaskSettings};
 use crate::worker::{MakeClient, StreamThread, Surroundings, WorkerSettings};
+
+pub use launch::Launch;
 
 /// An application that runs: stream threads, their state and their eyes.
 ///
@@ -58,6 +64,8 @@ pub struct Streams {
     exactly_once: bool,
     topology: Arc<Topology>,
     http: Option<HttpServer>,
+    announcer: Option<Announcer>,
+    readers: Arc<Readers>,
     housekeeping: Option<Housekeeping>,
     threads: Vec<JoinHandle<()>>,
     clock: Arc<dyn Clock>,
@@ -137,6 +145,10 @@ impl TaskState for RocksStores {
     fn statistics(&self) -> crate::state::StoreStatistics {
         self.statistics()
     }
+
+    fn reader(&self) -> Option<Arc<dyn StateReader>> {
+        Some(Arc::new(self.reader()))
+    }
 }
 
 impl Streams {
@@ -154,6 +166,11 @@ impl Streams {
     /// # Errors
     /// As [`start`](Self::start).
     pub fn start_with(topology: Topology, config: Config, stop: &dyn Fn() -> bool) -> Result<Self, Error> {
+        Launch::of(topology, config).start_unless(stop)
+    }
+
+    fn launch(launch: Launch, stop: &dyn Fn() -> bool) -> Result<Self, Error> {
+        let Launch { topology, config, pages, queries } = launch;
         for warning in config.warnings() {
             tracing::warn!("{warning}");
         }
@@ -169,7 +186,25 @@ impl Streams {
         let instance = instance_name(&config, &directory.process_id().to_string());
         let metrics = Metrics::new(config.application_id(), &instance, config.recording_level())
             .map_err(|error| Error::Failed(error.to_string()))?;
-        let http = serve(&config, &lifecycle, &metrics, &topology, &clock)?;
+        let stores = StoreFacts::all(&topology, &layout);
+        queries.check(&stores).map_err(Error::Failed)?;
+        let pages = if queries.are_wanted() { pages.merge(queries.pages()) } else { pages };
+        let http = serve(&config, &lifecycle, &metrics, &topology, &clock, pages)?;
+        let neighbours = match http.as_ref().filter(|_| queries.are_wanted()) {
+            Some(http) => neighbours(&config, &base, http, clock.as_ref())?,
+            None => None,
+        };
+        let readers = Arc::new(Readers::default());
+        let site = Arc::new(Site::new(
+            stores,
+            Arc::clone(&readers),
+            neighbours,
+            Arc::clone(&lifecycle),
+            Arc::clone(&clock),
+        ));
+        queries.bind(Arc::clone(&site)).map_err(Error::Failed)?;
+        let announcer = site.neighbours.is_some().then(|| Announcer::start(site)).transpose();
+        let announcer = announcer.map_err(|error| Error::Thread(error.to_string()))?;
         let base = ClientSettings { statistics: Some(watch_clients(&metrics)), ..base };
         let memory = Memory::new(memory_budget(&config), 2);
         let progress = Progress::default();
@@ -199,6 +234,8 @@ impl Streams {
             exactly_once: config.guarantee() == Guarantee::ExactlyOnce,
             topology,
             http,
+            announcer,
+            readers,
             housekeeping: Some(housekeeping),
             threads: Vec::new(),
             clock,
@@ -236,7 +273,7 @@ impl Streams {
         let worker = worker_settings(config);
         let Shared { layout, provider, start_line } = shared;
         let (topology, clock) = (Arc::clone(&self.topology), Arc::clone(&self.clock));
-        let lifecycle = Arc::clone(&self.lifecycle);
+        let (lifecycle, readers) = (Arc::clone(&self.lifecycle), Arc::clone(&self.readers));
         let body = move || {
             let reader_settings = settings.clone();
             let (reader_provider, reader_clock) = (Arc::clone(&provider), Arc::clone(&clock));
@@ -250,14 +287,9 @@ impl Streams {
             };
             let make_client: MakeClient<KafkaStreamClient> =
                 Box::new(move || KafkaStreamClient::new(&settings));
-            let around = Surroundings {
-                make_client,
-                restore,
-                provider,
-                observer: Box::new(observer),
-                clock,
-                start_line,
-            };
+            let observer = Box::new(observer);
+            let around =
+                Surroundings { make_client, restore, provider, observer, readers, clock, start_line };
             run_thread(&lifecycle, topology, layout, worker, around);
         };
         let spawned = std::thread::Builder::new().name(name).spawn(body);
@@ -322,6 +354,7 @@ impl Streams {
                     .fail("a stream thread panicked: this is a bug in riacho or in the topology's functions");
             }
         }
+        self.announcer = None;
         self.housekeeping = None;
         self.http = None;
     }
@@ -397,6 +430,7 @@ fn serve(
     metrics: &Metrics,
     topology: &Arc<Topology>,
     clock: &Arc<dyn Clock>,
+    pages: Pages,
 ) -> Result<Option<HttpServer>, Error> {
     let Some(address) = config.http_address() else { return Ok(None) };
     let (clock, described) = (Arc::clone(clock), Arc::clone(topology));
@@ -412,8 +446,29 @@ fn serve(
             TopologyFormat::Json => described.to_json().to_string(),
         })
     };
-    let pages = probe.pages(text_of, serde_json::Map::new());
+    let pages = probe.pages(text_of, serde_json::Map::new()).merge(pages);
+    let pages = pages.with_token(config.http_token().map(str::to_owned));
     HttpServer::start(address, pages).map(Some).map_err(|error| Error::Http(error.to_string()))
+}
+
+/// How this instance reaches others, and they it; none where its own address is a wildcard that says nothing to them.
+fn neighbours(
+    config: &Config,
+    base: &ClientSettings,
+    http: &HttpServer,
+    clock: &dyn Clock,
+) -> Result<Option<Neighbours>, Error> {
+    let local = http.local_addr();
+    let own = (!local.ip().is_unspecified()).then(|| local.to_string());
+    let Some(address) = config.advertised_address().map(str::to_owned).or(own) else {
+        tracing::warn!(
+            "riacho.http.address is a wildcard: other instances cannot ask this one, nor it them, until \
+             riacho.advertised.address says where they reach it"
+        );
+        return Ok(None);
+    };
+    let directory = Box::new(KafkaOwners::new(base, clock.now())?);
+    Ok(Some(Neighbours { directory, address, token: config.http_token().map(str::to_owned) }))
 }
 
 fn repartition_topics(topology: &Topology, config: &Config) -> BTreeSet<String> {

@@ -13,7 +13,7 @@ use crate::commit_pace::CommitPace;
 use crate::lifecycle::ThreadState;
 use crate::ports::{
     ChangelogSlot, ClientError, ClientErrorKind, Clock, CloseReason, CommitOutcome, GroupEvent, Position,
-    StateProvider, StreamClient, TaskReport, ThreadObserver, ThreadTimes,
+    ReaderRegistry, StateProvider, StreamClient, TaskReport, ThreadObserver, ThreadTimes,
 };
 use crate::rebalance::TaskLayout;
 use crate::restore::{Outcome, Request, RestoreService, Restored};
@@ -57,6 +57,7 @@ pub(crate) struct Surroundings<C> {
     pub(crate) restore: Box<dyn RestoreService>,
     pub(crate) provider: Arc<dyn StateProvider>,
     pub(crate) observer: Box<dyn ThreadObserver>,
+    pub(crate) readers: Arc<dyn ReaderRegistry>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) start_line: Arc<StartLine>,
 }
@@ -611,6 +612,7 @@ impl<C: StreamClient> StreamThread<C> {
             .zip(pending.slots)
             .map(|(topic, slot)| Changelog { topic, slot })
             .collect();
+        let reader = restored.state.reader();
         let mut task =
             Task::new(id, instance, restored.state, starts, changelogs, self.settings.task.clone());
         let now = self.now();
@@ -618,6 +620,9 @@ impl<C: StreamClient> StreamThread<C> {
         let partitions: Vec<_> = task.partitions().cloned().collect();
         self.client.resume(&partitions)?;
         self.tasks.push(task);
+        if let Some(reader) = reader {
+            self.around.readers.opened(id, reader);
+        }
         self.after_task_change();
         tracing::info!(task = %id, records = restored.records, took = ?restored.took, wiped = ?restored.wiped, "task running");
         let positions: Vec<_> = self.tasks.last().map(|task| task.positions().collect()).unwrap_or_default();

@@ -66,6 +66,7 @@ const RUNTIME: &[(&str, &[&str])] = &[
     ("observe", &["config", "lifecycle", "ports", "progress", "state"]),
     ("error", &["config", "lifecycle", "ports", "state"]),
     ("housekeeping", &["kafka", "ports", "progress", "state"]),
+    ("query", &["lifecycle", "observe", "ports", "rebalance", "state"]),
     (
         "streams",
         &[
@@ -79,6 +80,7 @@ const RUNTIME: &[(&str, &[&str])] = &[
             "observe",
             "ports",
             "progress",
+            "query",
             "rebalance",
             "restore",
             "start_line",

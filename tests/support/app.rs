@@ -10,7 +10,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use riacho::config::{Config, ConfigErrors, RawConfig};
-use riacho::{Snapshot, Streams, Topology};
+use riacho::query::Queries;
+use riacho::{Launch, Snapshot, Streams, Topology};
 use tempfile::TempDir;
 
 use crate::transactions::config::{KEYS, TransactionsConfig};
@@ -81,15 +82,28 @@ impl App {
 
     /// Runs `topology` in this process and returns when it is `RUNNING`.
     pub(crate) fn start(&self, topology: Topology) -> Running {
-        let running =
-            self.try_start(topology).unwrap_or_else(|error| panic!("{} cannot start: {error}", self.id));
+        self.start_asked(topology, Queries::new())
+    }
+
+    pub(crate) fn try_start(&self, topology: Topology) -> Result<Running, riacho::Error> {
+        self.try_start_asked(topology, Queries::new())
+    }
+
+    /// As [`App::start`], answering `queries`.
+    pub(crate) fn start_asked(&self, topology: Topology, queries: Queries) -> Running {
+        let running = self.try_start_asked(topology, queries);
+        let running = running.unwrap_or_else(|error| panic!("{} cannot start: {error}", self.id));
         assert!(running.streams.wait_until_running(LIMIT), "{}: {:?}", self.id, running.streams.failure());
         running
     }
 
-    pub(crate) fn try_start(&self, topology: Topology) -> Result<Running, riacho::Error> {
-        let config = self.config()?;
-        Ok(Running { streams: Streams::start(topology, config)?, app: self.clone() })
+    pub(crate) fn try_start_asked(
+        &self,
+        topology: Topology,
+        queries: Queries,
+    ) -> Result<Running, riacho::Error> {
+        let launch = Launch::of(topology, self.config()?).with_queries(queries);
+        Ok(Running { streams: launch.start()?, app: self.clone() })
     }
 
     /// The computation of `riacho run transactions` with these settings.
@@ -257,9 +271,14 @@ impl Drop for Process {
 
 /// The answer to `GET path` at `address`: status and body; `None` if nobody answers.
 pub(crate) fn get(address: &str, path: &str) -> Option<(u16, String)> {
+    get_with(address, path, "Accept: */*")
+}
+
+/// As [`get`], with a header.
+pub(crate) fn get_with(address: &str, path: &str, header: &str) -> Option<(u16, String)> {
     let mut stream = TcpStream::connect(address).ok()?;
     stream.set_read_timeout(Some(Duration::from_secs(5))).ok()?;
-    write!(stream, "GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n").ok()?;
+    write!(stream, "GET {path} HTTP/1.1\r\nHost: {address}\r\n{header}\r\nConnection: close\r\n\r\n").ok()?;
     let mut answer = Vec::new();
     stream.read_to_end(&mut answer).ok()?;
     let answer = String::from_utf8_lossy(&answer);

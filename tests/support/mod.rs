@@ -19,7 +19,7 @@ mod topics;
 mod transaction;
 mod wait;
 
-pub(crate) use app::{App, LIMIT, Process, Running, get, metric};
+pub(crate) use app::{App, LIMIT, Process, Running, get, get_with, metric};
 pub(crate) use client::{Client, Isolation, unique};
 pub(crate) use cluster::{Cluster, Shape};
 pub(crate) use kafka::Kafka;

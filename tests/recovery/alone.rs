@@ -23,6 +23,11 @@ fn kill_at_random_moments(flow: &mut Flow, kills: u64, dice: &mut impl RngExt) {
                 assert!(restored <= most, "{restored} records were restored, the last commit had {most}");
             }
             assert_nothing_was_wiped(&process);
+            // However busy the machine is: without a commit there is nothing that a kill could break.
+            process.await_that("it has committed something", |process| {
+                flow.feed(40);
+                process.metric("kstreams_records_consumed_total", "").is_some_and(|records| records > 0.0)
+            });
         }
         let mut batches = dice.random_range(1..30);
         flow.feed_until("the moment has come", || {

@@ -196,7 +196,6 @@ impl Flow {
 
         let late = self.client.read_all(&self.late, Isolation::ReadCommitted).len() as u64;
         assert_eq!(late, report.late, "late records are told once each");
-        let Topics { input, output, anomalies, late } = topics;
         let (letters, origins) = self.dead_letters();
         assert_eq!(origins, letters, "no dead letter comes twice");
         assert_eq!(letters as u64, report.unreadable, "and none is missing");

@@ -16,6 +16,7 @@ pub(crate) fn commit_exactly_once<C: StreamClient>(
 ) -> Result<(), TaskFailure> {
     for task in progressed(tasks) {
         task.flush(client, now)?; // 1. every change is downstream and in its changelog
+        task.mark_commit(client, now)?;
     }
     let positions: Vec<_> = progressed(tasks).flat_map(|task| task.positions().collect::<Vec<_>>()).collect();
     client.send_offsets(&positions)?; // 2. the inputs join the transaction, fenced by the group's generation
@@ -23,8 +24,11 @@ pub(crate) fn commit_exactly_once<C: StreamClient>(
     checkpoint(tasks, client) // 4. may lag behind 3: a restore replays the gap
 }
 
-/// Commits what the tasks have done since the last commit, at least once: the same, with a flush and the group's
+/// Commits what the tasks have done since the last commit, at least once: the same, with flushes and the group's
 /// offsets in place of the transaction.
+///
+/// The commit record moves stream time, and with it closes windows for whoever restores the changelog. So it must not be
+/// there before their results are: after a crash in between nobody would tell them any more.
 ///
 /// # Errors
 /// What was written stays written; its input will be read again.
@@ -35,6 +39,10 @@ pub(crate) fn commit_at_least_once<C: StreamClient>(
 ) -> Result<(), TaskFailure> {
     for task in progressed(tasks) {
         task.flush(client, now)?;
+    }
+    client.flush()?;
+    for task in progressed(tasks) {
+        task.mark_commit(client, now)?;
     }
     let positions: Vec<_> = progressed(tasks).flat_map(|task| task.positions().collect::<Vec<_>>()).collect();
     client.flush()?;

@@ -23,7 +23,7 @@ use crate::lifecycle::{ClientState, Lifecycle, Limits};
 use crate::observe::http::{Pages, Probe, TopologyFormat};
 use crate::observe::metrics::{BrokerStatistics, ClientMetrics};
 use crate::observe::{HttpServer, Metrics, Observer};
-use crate::ports::{ClientErrorKind, Clock, NewTopic, StateProvider, StateReader, TaskState};
+use crate::ports::{ClientError, ClientErrorKind, Clock, NewTopic, StateProvider, StateReader, TaskState};
 use crate::progress::{Progress, Snapshot};
 use crate::query::{Announcer, Neighbours, Readers, Site, StoreFacts};
 use crate::rebalance::TaskLayout;
@@ -517,12 +517,13 @@ fn prepare_topics(
     let inputs = input_partitions(topology, config, admin, stop)?;
     let settings = topic_settings(config);
     let topics = plan(topology, &inputs, &settings);
-    admin.create_topics(&topics.internal)?;
+    patiently(config, stop, || admin.create_topics(&topics.internal))?;
     for topic in side_topics(config, &settings) {
         // Somebody may have made it with more partitions: any number will do.
-        if admin.partitions_of(&topic.name)?.is_none() {
-            admin.create_topics(&[topic])?;
-        }
+        patiently(config, stop, || match admin.partitions_of(&topic.name)? {
+            Some(_) => Ok(()),
+            None => admin.create_topics(std::slice::from_ref(&topic)),
+        })?;
     }
     let sinks: BTreeSet<&str> = topology.external_sinks();
     for sink in sinks {
@@ -542,25 +543,38 @@ fn input_partitions(
     admin: &KafkaAdmin,
     stop: &dyn Fn() -> bool,
 ) -> Result<BTreeMap<String, i32>, Error> {
-    let clock = SystemClock::new();
     let mut inputs = BTreeMap::new();
     for topic in topology.external_sources() {
-        let partitions = loop {
-            match admin.partitions_of(topic) {
-                Ok(Some(partitions)) => break partitions,
-                Ok(None) => return Err(Error::NoTopic { topic: topic.to_owned(), role: "input" }),
-                Err(_) if stop() => return Err(Error::Stopped),
-                Err(error)
-                    if error.kind == ClientErrorKind::Retry && clock.monotonic() < config.task_timeout() =>
-                {
-                    tracing::warn!(%error, "waiting for Kafka at {}", config.bootstrap_servers());
-                }
-                Err(error) => return Err(error.into()),
-            }
-        };
+        let partitions = patiently(config, stop, || admin.partitions_of(topic))?;
+        let partitions =
+            partitions.ok_or_else(|| Error::NoTopic { topic: topic.to_owned(), role: "input" })?;
         inputs.insert(topic.to_owned(), partitions);
     }
     Ok(inputs)
+}
+
+/// Asks again for `task.timeout.ms` while the cluster cannot do what it is asked.
+fn patiently<T>(
+    config: &Config,
+    stop: &dyn Fn() -> bool,
+    mut ask: impl FnMut() -> Result<T, ClientError>,
+) -> Result<T, Error> {
+    /// Some refusals come at once.
+    const PAUSE: Duration = Duration::from_millis(200);
+    let clock = SystemClock::new();
+    loop {
+        match ask() {
+            Ok(answer) => return Ok(answer),
+            Err(_) if stop() => return Err(Error::Stopped),
+            Err(error)
+                if error.kind == ClientErrorKind::Retry && clock.monotonic() < config.task_timeout() =>
+            {
+                tracing::warn!(%error, "waiting for Kafka at {}", config.bootstrap_servers());
+                std::thread::park_timeout(PAUSE);
+            }
+            Err(error) => return Err(error.into()),
+        }
+    }
 }
 
 /// Topics for what does not fit: dead letters and late records. They are kept until somebody has looked at them.

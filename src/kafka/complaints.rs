@@ -32,15 +32,24 @@ struct State {
     authentication: Option<AuthenticationTrouble>,
 }
 
+/// What the same complaint is about.
+#[derive(Debug, PartialEq, Eq)]
+enum Subject {
+    Error(RDKafkaErrorCode),
+    /// Of a log line.
+    Facility(String),
+}
+
 #[derive(Debug)]
 struct Logged {
-    code: RDKafkaErrorCode,
+    subject: Subject,
     at: Instant,
     suppressed: u64,
 }
 
 #[derive(Debug)]
 struct AuthenticationTrouble {
+    code: RDKafkaErrorCode,
     since: Instant,
     last: Instant,
     reason: String,
@@ -65,9 +74,9 @@ impl Complaints {
         let mut state = self.state();
         state.last = Some((code, reason.to_owned()));
         if matches!(code, RDKafkaErrorCode::Authentication | RDKafkaErrorCode::SSL) {
-            state.authentication_failed(now, reason);
+            state.authentication_failed(code, now, reason);
         }
-        if let Some(suppressed) = state.may_log(code, now) {
+        if let Some(suppressed) = state.may_log(Subject::Error(code), now) {
             tracing::warn!(client = self.client, code = %code, suppressed, "{reason}{}", advice(code));
         }
     }
@@ -84,7 +93,13 @@ impl Complaints {
             | RDKafkaLogLevel::Error => {
                 tracing::error!(target: "librdkafka", client, facility, "{message}");
             }
-            RDKafkaLogLevel::Warning => tracing::warn!(target: "librdkafka", client, facility, "{message}"),
+            // What librdkafka tries again it warns of at each try.
+            RDKafkaLogLevel::Warning => {
+                if let Some(suppressed) = self.state().may_log(Subject::Facility(facility.to_owned()), now())
+                {
+                    tracing::warn!(target: "librdkafka", client, facility, suppressed, "{message}");
+                }
+            }
             RDKafkaLogLevel::Notice | RDKafkaLogLevel::Info => {
                 tracing::info!(target: "librdkafka", client, facility, "{message}");
             }
@@ -116,16 +131,12 @@ impl Complaints {
 }
 
 impl State {
-    fn authentication_failed(&mut self, now: Instant, reason: &str) {
-        match &mut self.authentication {
-            Some(trouble) if now.duration_since(trouble.last) <= AUTHENTICATION_SILENCE_MAX => {
-                trouble.last = now;
-                reason.clone_into(&mut trouble.reason);
-            }
-            trouble => {
-                *trouble = Some(AuthenticationTrouble { since: now, last: now, reason: reason.to_owned() })
-            }
-        }
+    fn authentication_failed(&mut self, code: RDKafkaErrorCode, now: Instant, reason: &str) {
+        let before = self.authentication.take();
+        let lasting = before.filter(|trouble| now.duration_since(trouble.last) <= AUTHENTICATION_SILENCE_MAX);
+        let since = lasting.map_or(now, |trouble| trouble.since);
+        self.authentication =
+            Some(AuthenticationTrouble { code, since, last: now, reason: reason.to_owned() });
     }
 
     fn refused_login(&self, now: Instant) -> Option<(ClientErrorKind, String)> {
@@ -135,13 +146,13 @@ impl State {
         }
         let lasting = trouble.last.duration_since(trouble.since) >= AUTHENTICATION_PATIENCE;
         let kind = if lasting { ClientErrorKind::Fatal } else { ClientErrorKind::Retry };
-        Some((kind, format!("{}{}", trouble.reason, advice(RDKafkaErrorCode::Authentication))))
+        Some((kind, format!("{}{}", trouble.reason, advice(trouble.code))))
     }
 
-    /// Whether to log a complaint of this code now, and how many like it were not.
-    fn may_log(&mut self, code: RDKafkaErrorCode, now: Instant) -> Option<u64> {
-        let Some(logged) = self.logged.iter_mut().find(|logged| logged.code == code) else {
-            self.logged.push(Logged { code, at: now, suppressed: 0 });
+    /// Whether to log a complaint about this now, and how many like it were not.
+    fn may_log(&mut self, subject: Subject, now: Instant) -> Option<u64> {
+        let Some(logged) = self.logged.iter_mut().find(|logged| logged.subject == subject) else {
+            self.logged.push(Logged { subject, at: now, suppressed: 0 });
             return Some(0);
         };
         if now.duration_since(logged.at) < LOG_INTERVAL {
@@ -162,9 +173,13 @@ mod tests {
         let mut state = State::default();
         let start = now();
         let at = |seconds| start + Duration::from_secs(seconds);
-        let code = RDKafkaErrorCode::AllBrokersDown;
-        let logged: Vec<_> = [0, 1, 9, 10, 11, 25].map(|second| state.may_log(code, at(second))).into();
-        assert_eq!(logged, [Some(0), None, None, Some(2), None, Some(1)]);
+        let expected = [Some(0), None, None, Some(2), None, Some(1)];
+        let error = || Subject::Error(RDKafkaErrorCode::AllBrokersDown);
+        let line = || Subject::Facility("GETPID".to_owned());
+        for subject in [&error as &dyn Fn() -> Subject, &line] {
+            let logged = [0, 1, 9, 10, 11, 25].map(|second| state.may_log(subject(), at(second)));
+            assert_eq!(logged, expected);
+        }
     }
 
     #[test]
@@ -173,14 +188,17 @@ mod tests {
         let start = now();
         let at = |seconds| start + Duration::from_secs(seconds);
         let kind = |state: &State, second| state.refused_login(at(second)).map(|(kind, _)| kind);
-        state.authentication_failed(at(0), "sasl://b:1");
-        state.authentication_failed(at(31), "sasl://b:1");
+        let password = RDKafkaErrorCode::Authentication;
+        state.authentication_failed(password, at(0), "sasl://b:1");
+        state.authentication_failed(password, at(31), "sasl://b:1");
         assert_eq!((kind(&state, 40), kind(&state, 90)), (Some(ClientErrorKind::Retry), None));
-        state.authentication_failed(at(62), "sasl://b:1");
+        state.authentication_failed(password, at(62), "sasl://b:1");
         let (kind_then, text) = state.refused_login(at(63)).unwrap();
         assert_eq!(kind_then, ClientErrorKind::Fatal);
         assert!(text.contains("sasl://b:1"), "{text}");
-        state.authentication_failed(at(200), "sasl://b:1");
-        assert_eq!(kind(&state, 201), Some(ClientErrorKind::Retry));
+        state.authentication_failed(RDKafkaErrorCode::SSL, at(200), "ssl://b:1");
+        let (kind_then, text) = state.refused_login(at(201)).unwrap();
+        assert_eq!(kind_then, ClientErrorKind::Retry);
+        assert!(text.contains("check ssl.ca.location"), "{text}");
     }
 }

@@ -180,8 +180,7 @@ impl Task {
         self.settings.policies.apply(self.id, &bad, raw, &mut sender, &mut self.work.bad)
     }
 
-    /// Writes every change since the last commit to the changelogs, the staged batch and downstream, and ends each
-    /// changelog with the commit record.
+    /// Writes every change since the last commit to the changelogs, the staged batch and downstream.
     pub(crate) fn flush(&mut self, sender: &mut dyn RecordSender, now: Timestamp) -> Result<(), TaskFailure> {
         self.work.dirty_bytes = self.instance.dirty_bytes();
         let flushed = self.with(sender, now, None, |instance, ctx| instance.flush(ctx))?;
@@ -190,6 +189,15 @@ impl Task {
             let mut sender = Counted { sender, sent: &mut self.work.sent };
             self.settings.policies.apply_output(self.id, &output, (&mut sender, now), &mut self.work.bad)?;
         }
+        Ok(())
+    }
+
+    /// Ends what [`flush`](Self::flush) wrote to each changelog with the commit record.
+    pub(crate) fn mark_commit(
+        &mut self,
+        sender: &mut dyn RecordSender,
+        now: Timestamp,
+    ) -> Result<(), TaskFailure> {
         if self.changelogs.is_empty() {
             return Ok(());
         }

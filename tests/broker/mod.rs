@@ -2,6 +2,7 @@
 
 mod guarantees;
 mod members;
+mod oversized;
 mod queries;
 mod records;
 mod topics;

@@ -7,25 +7,25 @@ use std::path::Path;
 use riacho::store::layout::COMMIT_KEY;
 use riacho::{EmitStrategy, Timestamp};
 
-use crate::support::{App, Client, Isolation, LIMIT, Process, TestRecord, Topics, await_until};
+use super::floor::Floor;
+use crate::support::{App, Client, Isolation, LIMIT, Process, Received, TestRecord, Topics, await_until};
 use crate::transactions::generator::{EventClock, Generator, GeneratorOptions};
 use crate::transactions::oracle::{Input, OpenWindows, Oracle, OracleRules, Report};
 
 const BEGIN: Timestamp = Timestamp(1_767_225_600_000);
-/// Of the changelogs, by the names of the stores.
 const STORES: [&str; 2] = ["totals-by-vendor", "vendor-profiles"];
 
 /// An application `transactions` and its topics, fed by a generator.
 pub(super) struct Flow {
     pub(super) app: App,
     client: Client,
-    partitions: i32,
     input: String,
     output: String,
     anomalies: String,
     late: String,
     generator: Generator,
     fed: u64,
+    rules: OracleRules,
 }
 
 impl Flow {
@@ -43,7 +43,45 @@ impl Flow {
         };
         let generator = Generator::new(options).expect("the options are sound");
         let Topics { input, output, anomalies, late } = topics;
-        Flow { app, client: client.clone(), partitions, input, output, anomalies, late, generator, fed: 0 }
+        let rules = OracleRules {
+            partitions: usize::try_from(partitions).expect("a number of partitions is positive"),
+            size_ms: 60_000,
+            advance_ms: 60_000,
+            grace_ms: 10_000,
+            ahead_ms_max: 86_400_000,
+            keyed_by_vendor: true,
+            emit: EmitStrategy::OnWindowUpdateAndClose,
+            exactly_once: true,
+        };
+        let client = client.clone();
+        Flow { app, client, input, output, anomalies, late, generator, fed: 0, rules }
+    }
+
+    pub(super) fn is_exactly_once(&self) -> bool {
+        self.rules.exactly_once
+    }
+
+    pub(super) fn with(self, key: &str, value: &str) -> Flow {
+        Flow { app: self.app.with(key, value), ..self }
+    }
+
+    /// Each window is told once, when it closes.
+    pub(super) fn telling_closed_windows_only(self) -> Flow {
+        let rules = OracleRules { emit: EmitStrategy::OnWindowClose, ..self.rules };
+        Flow { rules, ..self }.with("transactions.emit.strategy", "close")
+    }
+
+    /// Each transaction is counted in three windows.
+    pub(super) fn in_hopping_windows(self) -> Flow {
+        let rules = OracleRules { advance_ms: 20_000, ..self.rules };
+        Flow { rules, ..self }
+            .with("transactions.window.kind", "hopping")
+            .with("transactions.window.advance.ms", "20000")
+    }
+
+    pub(super) fn at_least_once(self) -> Flow {
+        let rules = OracleRules { exactly_once: false, ..self.rules };
+        Flow { rules, ..self }.with("processing.guarantee", "at_least_once")
     }
 
     /// Feeds `count` transactions; one in a hundred comes with a companion that nobody can read.
@@ -97,12 +135,32 @@ impl Flow {
         self.app.await_processed(&self.input);
     }
 
+    /// Returns when everything that was fed is committed and the process knows it: its state on disk is then as new as
+    /// the changelogs.
+    pub(super) fn await_stored(&self, process: &mut Process) {
+        self.await_processed();
+        let committed: i64 = self.client.committed(&self.app.id, &self.input).iter().map(|(_, at)| at).sum();
+        process.await_that("its last commit is on disk", |process| {
+            let known = process.metric("kstreams_consumer_committed_offset", &self.input);
+            known.is_some_and(|known| known >= committed as f64)
+        });
+    }
+
+    /// How many committed records the changelogs have.
+    pub(super) fn changelog_records(&self) -> usize {
+        let of_topic = |topic: &String| self.client.read_all(topic, Isolation::ReadCommitted).len();
+        self.changelogs().iter().map(of_topic).sum()
+    }
+
+    pub(super) fn changelogs(&self) -> [String; 2] {
+        STORES.map(|store| format!("{}-{store}-changelog", self.app.id))
+    }
+
     /// The records of the last transaction on every changelog: what a crash may leave to be replayed.
     pub(super) fn changelog_records_of_the_last_commit(&self) -> usize {
-        let of_store = |store: &str| {
-            let topic = format!("{}-{store}-changelog", self.app.id);
+        let of_topic = |topic: &String| {
             let mut last: BTreeMap<i32, (usize, usize)> = BTreeMap::new();
-            for record in self.client.read_decided(&topic) {
+            for record in self.client.read_decided(topic) {
                 // How many records the transaction before and the one under way have had.
                 let (ended, under_way) = last.entry(record.partition).or_default();
                 *under_way += 1;
@@ -112,21 +170,12 @@ impl Flow {
             }
             last.values().map(|(ended, _)| ended).sum::<usize>()
         };
-        STORES.into_iter().map(of_store).sum()
+        self.changelogs().iter().map(of_topic).sum()
     }
 
     /// Compares all that was committed with an independent count of the input, and the side topics with it.
     pub(super) fn prove(&self) -> Report {
-        let mut oracle = Oracle::new(OracleRules {
-            partitions: usize::try_from(self.partitions).expect("a number of partitions is positive"),
-            size_ms: 60_000,
-            advance_ms: 60_000,
-            grace_ms: 10_000,
-            ahead_ms_max: 86_400_000,
-            keyed_by_vendor: true,
-            emit: EmitStrategy::OnWindowUpdateAndClose,
-            exactly_once: true,
-        });
+        let mut oracle = Oracle::new(self.rules);
         let inputs = self.client.read_all(&self.input, Isolation::ReadCommitted);
         for record in &inputs {
             oracle.input(&Input {
@@ -147,20 +196,46 @@ impl Flow {
 
         let late = self.client.read_all(&self.late, Isolation::ReadCommitted).len() as u64;
         assert_eq!(late, report.late, "late records are told once each");
-        let letters = self.client.read_all(&self.app.dead_letter_topic(), Isolation::ReadCommitted);
-        let origins: BTreeSet<_> = letters
-            .iter()
-            .map(|letter| {
-                ["partition", "offset"].map(|part| letter.header(&format!("__streams.errors.{part}")))
-            })
-            .collect();
-        assert_eq!(origins.len(), letters.len(), "no dead letter comes twice");
-        assert_eq!(letters.len() as u64, report.unreadable, "and none is missing");
+        let (letters, origins) = self.dead_letters();
+        assert_eq!(origins, letters, "no dead letter comes twice");
+        assert_eq!(letters as u64, report.unreadable, "and none is missing");
         report
+    }
+
+    /// For what is processed at least once: every window that is due is told, with no less than there was in the input.
+    pub(super) fn prove_that_nothing_is_lost(&self) {
+        let mut floor = Floor::new(&self.rules);
+        for record in self.client.read_all(&self.input, Isolation::ReadCommitted) {
+            floor.input(&record);
+        }
+        for record in self.client.read_all(&self.output, Isolation::ReadCommitted) {
+            floor.output(&record);
+        }
+        let unreadable = floor.prove();
+        let (_, origins) = self.dead_letters();
+        assert_eq!(origins, unreadable, "every record that cannot be read has a dead letter");
+    }
+
+    /// How many there are, and to how many records they belong.
+    fn dead_letters(&self) -> (usize, usize) {
+        let letters = self.client.read_all(&self.app.dead_letter_topic(), Isolation::ReadCommitted);
+        let origin = |letter: &Received| {
+            ["partition", "offset"].map(|part| {
+                let name = format!("__streams.errors.{part}");
+                let header = letter.headers.iter().find(|(found, _)| *found == name);
+                header.map(|(_, value)| value.clone()).expect("a letter has it")
+            })
+        };
+        let origins: BTreeSet<_> = letters.iter().map(origin).collect();
+        (letters.len(), origins.len())
     }
 
     pub(super) fn client(&self) -> &Client {
         &self.client
+    }
+
+    pub(super) fn input(&self) -> &str {
+        &self.input
     }
 
     pub(super) fn output(&self) -> &str {

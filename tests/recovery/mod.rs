@@ -6,7 +6,10 @@
 
 mod alone;
 mod brokers;
+mod commits;
+mod floor;
 mod flow;
+mod outages;
 mod together;
 
 use std::env;

@@ -31,6 +31,7 @@ pub(crate) struct App {
     pub(crate) id: String,
     client: Client,
     settings: BTreeMap<String, String>,
+    environment: BTreeMap<String, String>,
     state: Arc<TempDir>,
 }
 
@@ -38,7 +39,8 @@ impl App {
     /// An application on the cluster of `client`, with an id and a state directory of its own.
     pub(crate) fn on(client: &Client, name: &str) -> App {
         let state = Arc::new(tempfile::tempdir().expect("the folder for temporary files is writable"));
-        let app = App { id: unique(name), client: client.clone(), settings: BTreeMap::new(), state };
+        let (settings, environment) = (BTreeMap::new(), BTreeMap::new());
+        let app = App { id: unique(name), client: client.clone(), settings, environment, state };
         // Short, so that a test sees the next commit soon; no wait for a session where a test kills.
         app.with("commit.interval.ms", "50")
             .with("riacho.http.address", "none")
@@ -49,6 +51,12 @@ impl App {
 
     pub(crate) fn with(mut self, key: &str, value: &str) -> App {
         self.settings.insert(key.to_owned(), value.to_owned());
+        self
+    }
+
+    /// As [`App::with`], by a variable of the program's environment.
+    pub(crate) fn with_variable(mut self, name: &str, value: &str) -> App {
+        self.environment.insert(name.to_owned(), value.to_owned());
         self
     }
 
@@ -69,7 +77,7 @@ impl App {
     fn pairs(&self) -> BTreeMap<String, String> {
         let mut pairs = self.settings.clone();
         pairs.insert("application.id".to_owned(), self.id.clone());
-        pairs.insert("bootstrap.servers".to_owned(), self.client.bootstrap().to_owned());
+        pairs.entry("bootstrap.servers".to_owned()).or_insert_with(|| self.client.bootstrap().to_owned());
         pairs.insert("state.dir".to_owned(), self.state.path().display().to_string());
         pairs
     }
@@ -137,15 +145,21 @@ impl App {
 
     /// As [`App::spawn`], with more arguments.
     pub(crate) fn spawn_with(&self, arguments: &[&str]) -> Process {
+        self.spawn_verb("run", arguments)
+    }
+
+    /// Starts another verb of the program for this application, with these settings.
+    pub(crate) fn spawn_verb(&self, verb: &str, arguments: &[&str]) -> Process {
         let port = free_port();
         let log = self.state.path().join(format!("{port}.log"));
         let file = File::create(&log).expect("the state directory is writable");
         let mut command = leashed(env!("CARGO_BIN_EXE_riacho"));
-        command.args(["run", "transactions"]).args(arguments);
+        command.args([verb, "transactions"]).args(arguments);
         // The program takes them for settings.
         for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("RIACHO_")) {
             command.env_remove(name);
         }
+        command.envs(&self.environment);
         for (key, value) in &self.pairs() {
             if key != "riacho.http.address" {
                 command.arg("--set").arg(format!("{key}={value}"));
@@ -230,6 +244,12 @@ impl Process {
     pub(crate) fn signal(&self, name: &str) {
         let sent = Command::new("kill").args(["-s", name, &self.child.id().to_string()]).status();
         assert!(sent.is_ok_and(|status| status.success()), "{} cannot be sent {name}", self.app.id);
+    }
+
+    /// Whether every thread stands still after SIGSTOP.
+    pub(crate) fn is_stopped(&self) -> bool {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id()));
+        status.is_ok_and(|status| status.lines().any(|line| line.starts_with("State:\tT")))
     }
 
     /// Sends SIGTERM and returns how the process ended.

@@ -7,6 +7,8 @@ use super::node::{Node, NodeId, Role};
 use super::ports::free_port;
 use super::settings::settings;
 
+type Settings = Vec<(&'static str, String)>;
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Shape {
     /// One server, broker and controller at once, with one replica of everything.
@@ -27,6 +29,42 @@ impl Shape {
     }
 }
 
+/// One more listener of every broker, beside those that clients and brokers have.
+pub(crate) struct Door {
+    /// Its security protocol.
+    pub(crate) protocol: &'static str,
+    /// Where the broker listens.
+    pub(crate) port: u16,
+    /// Where clients are told to come.
+    pub(crate) advertised: u16,
+    /// What the broker has to know besides.
+    pub(crate) settings: Vec<(&'static str, String)>,
+}
+
+impl Door {
+    /// What the server calls it.
+    const NAME: &str = "DOOR";
+
+    fn add_to(&self, settings: &mut Settings) {
+        let Door { protocol, port, advertised, settings: own } = self;
+        let mut outside = String::new();
+        for (name, value) in settings.iter_mut() {
+            match *name {
+                "listeners" => {
+                    let of_clients = value.split(',').filter(|listener| !listener.starts_with("CONTROLLER"));
+                    outside = of_clients.map(|listener| format!("{listener},")).collect();
+                    value.push_str(&format!(",{}://127.0.0.1:{port}", Door::NAME));
+                }
+                "listener.security.protocol.map" => value.push_str(&format!(",{}:{protocol}", Door::NAME)),
+                _ => {}
+            }
+        }
+        outside.push_str(&format!("{}://127.0.0.1:{advertised}", Door::NAME));
+        settings.push(("advertised.listeners", outside));
+        settings.extend(own.iter().cloned());
+    }
+}
+
 /// A running cluster; dropping it kills every node.
 pub(crate) struct Cluster {
     bootstrap: String,
@@ -36,6 +74,15 @@ pub(crate) struct Cluster {
 impl Cluster {
     /// Starts a cluster that keeps its data and logs in `dir`, and returns when every broker serves.
     pub(crate) fn start(shape: Shape, dir: &Path) -> Cluster {
+        Cluster::start_with(shape, dir, |_| {})
+    }
+
+    /// Starts a single server with a door.
+    pub(crate) fn start_with_door(dir: &Path, door: &Door) -> Cluster {
+        Cluster::start_with(Shape::Single, dir, |settings| door.add_to(settings))
+    }
+
+    fn start_with(shape: Shape, dir: &Path, adjust: impl Fn(&mut Settings)) -> Cluster {
         struct Place {
             id: NodeId,
             role: Role,
@@ -72,6 +119,7 @@ impl Cluster {
                     ("controller.quorum.voters", voters.join(",")),
                     ("listeners", listeners),
                 ]);
+                adjust(&mut settings);
                 Node::new(id, role, port, dir.join(format!("node-{}", id.0)), &settings)
             })
             .collect();

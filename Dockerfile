@@ -7,7 +7,7 @@ ARG PROGRAM=compiled
 FROM ${RUST_IMAGE} AS compiled
 RUN apt-get update \
  && apt-get install -y --no-install-recommends libclang-dev libssl-dev zlib1g-dev pkg-config \
- && rm -rf /var/lib/apt/lists/*
+ && apt-get clean && rm -rf /var/lib/apt/lists/*
 WORKDIR /src
 # The dependencies (RocksDB alone is minutes of C++) in a layer that only a new Cargo.toml or Cargo.lock makes anew:
 # compiled for empty sources.
@@ -33,7 +33,7 @@ FROM ${PROGRAM} AS program
 FROM ${RUNTIME_IMAGE}
 RUN apt-get update \
  && apt-get install -y --no-install-recommends ca-certificates libssl3 libstdc++6 zlib1g \
- && rm -rf /var/lib/apt/lists/* \
+ && apt-get clean && rm -rf /var/lib/apt/lists/* \
  && mkdir -p /var/lib/riacho && chown 10001:10001 /var/lib/riacho
 COPY --from=program /riacho /usr/local/bin/riacho
 COPY scripts/container/ /usr/local/bin/

@@ -4,6 +4,7 @@ mod architecture;
 mod broker;
 mod recovery;
 mod replay;
+mod stack;
 mod support;
 
 /// The application that the tests run in their own process; the program has it too.

@@ -7,7 +7,7 @@ use super::compose::Stack;
 /// Windows so short that many close while the test runs; the load is what two cores carry beside seven JVMs.
 const SETTINGS: [(&str, &str); 4] =
     [("GENERATOR_RATE", "500"), ("PARTITIONS", "6"), ("WINDOW_SIZE_MS", "5000"), ("WINDOW_GRACE_MS", "1000")];
-const RUNNING: &str = r#"kstreams_client_state{state="RUNNING"} == 1"#;
+const RUNNING: &str = r#"kstreams_client_state{state="running"} == 1"#;
 const ACTIVE_CONTROLLER: &str = "kafka_controller_kafkacontroller_activecontrollercount == 1";
 
 #[test]

@@ -60,8 +60,13 @@ impl Stack {
         let will = LastWill::new(script, &[&project, &file]);
         let stack = Stack { project, variables, prometheus, brokers, _will: will };
         stack.build();
-        stack.compose(&[&["up", "-d", "--no-build", "--wait"], SERVICES.as_slice()].concat());
+        stack.up();
         stack
+    }
+
+    /// Starts what does not run and returns when every service is healthy.
+    pub(super) fn up(&self) {
+        self.compose(&[&["up", "-d", "--no-build", "--wait"], SERVICES.as_slice()].concat());
     }
 
     fn build(&self) {

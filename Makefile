@@ -1,6 +1,6 @@
 # `make` says what there is. Everything first runs scripts/setup.sh, which installs what is missing or says what it is.
 .DEFAULT_GOAL := help
-.PHONY: help setup build demo test lint bench soak clean
+.PHONY: help setup build demo up down test lint bench soak clean
 export PATH := $(HOME)/.cargo/bin:$(PATH)
 
 help: ## This list
@@ -14,6 +14,12 @@ build: setup ## The program, in target/release/riacho
 
 demo: setup ## The main job with generator, live view and proof; KAFKA=host:port for a cluster of yours, KAFKA=jvm for a real broker
 	cargo run --release --locked --bin riacho -- demo $(if $(KAFKA),--kafka $(KAFKA))
+
+up: ## The stack in Docker, Grafana at http://localhost:3000; PROFILE=all adds the other applications, REPLICAS=4
+	docker compose $(if $(PROFILE),--profile $(PROFILE)) up --build --detach --wait $(if $(REPLICAS),--scale processor=$(REPLICAS))
+
+down: ## Stop the stack and keep its data; DATA=delete deletes that too
+	docker compose --profile all down $(if $(filter delete,$(DATA)),--volumes)
 
 test: ## Lint and all tests on a real Kafka (JVM, and Docker where there is one); RIACHO_TEST_KAFKA=docker|jvm|host:port
 	@scripts/setup.sh test

@@ -5,6 +5,7 @@ mod broker;
 mod recovery;
 mod replay;
 mod security;
+mod stack;
 mod support;
 
 /// The application that the tests run in their own process; the program has it too.

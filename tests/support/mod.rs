@@ -24,6 +24,7 @@ pub(crate) use app::{App, LIMIT, Process, Running, get, get_with, metric};
 pub(crate) use client::{Client, Isolation, unique};
 pub(crate) use cluster::{Cluster, Door, Shape};
 pub(crate) use kafka::Kafka;
+pub(crate) use leash::LastWill;
 pub(crate) use node::NodeId;
 pub(crate) use ports::free_port;
 pub(crate) use proxy::{ApiKey, Proxy};

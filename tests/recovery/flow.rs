@@ -3,7 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZeroU32;
 use std::path::Path;
+use std::time::Duration;
 
+use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use riacho::store::layout::COMMIT_KEY;
 use riacho::{EmitStrategy, Timestamp};
 
@@ -127,6 +129,29 @@ impl Flow {
         process.await_that("it is ready", |process| {
             self.feed(40);
             process.get("/ready").is_some_and(|(status, _)| status == 200)
+        });
+    }
+
+    /// Lets another client join the group under the id of the application's first thread, and vanish.
+    pub(super) fn usurp_first_thread(&self) {
+        let directory = self.app.state_dir().join(&self.app.id);
+        let text = std::fs::read_to_string(directory.join("kafka-streams-process-metadata"));
+        let stored: serde_json::Value =
+            serde_json::from_str(&text.expect("it is written at the start")).expect("it is JSON");
+        let process = stored.get("processId").and_then(|id| id.as_str()).expect("it names the process");
+        let usurper: BaseConsumer = self
+            .client
+            .config()
+            .set("group.id", &self.app.id)
+            .set("group.instance.id", format!("{process}-1"))
+            .set("partition.assignment.strategy", "cooperative-sticky")
+            .set("enable.auto.commit", "false")
+            .create()
+            .expect("the settings are sound");
+        usurper.subscribe(&[&self.input]).expect("the name is sound");
+        await_until(LIMIT, "the usurper has joined", || {
+            usurper.poll(Duration::from_millis(100));
+            usurper.assignment().is_ok_and(|assigned| assigned.count() > 0)
         });
     }
 

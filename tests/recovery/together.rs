@@ -66,3 +66,25 @@ fn an_instance_that_wakes_up_after_its_session_is_fenced() {
     assert!(heir.terminate().success());
     flow.prove();
 }
+
+#[test]
+fn an_instance_whose_own_id_was_taken_from_it_joins_again() {
+    let (seed, _) = dice();
+    let mut flow = Flow::on(Kafka::shared().client(), "usurped", 4, seed);
+    let mut instance = flow.app.spawn();
+    flow.feed_until("it has its tasks", || ready(&instance) && tasks(&instance) == 4);
+    // What the instance does to itself where a session runs out and an old request arrives after it has joined anew.
+    flow.usurp_first_thread();
+    instance.await_that("it has noticed", |instance| {
+        flow.feed(40);
+        instance.log().contains("joining again")
+    });
+    instance.await_that("it has its tasks again", |instance| {
+        flow.feed(40);
+        ready(instance) && tasks(instance) == 4
+    });
+    flow.await_processed();
+    assert_nothing_was_wiped(&instance);
+    assert!(instance.terminate().success());
+    flow.prove();
+}

@@ -4,3 +4,4 @@ mod boards;
 mod compose;
 mod compose_faults;
 mod compose_file;
+mod deploy;

@@ -29,8 +29,8 @@ pub use riacho_topology::{
     BadRecord, BadRecordPolicy, BadWindow, BigEndian, BranchedKStream, Bytes, Consumed, Context,
     EmitStrategy, EventTime, Forward, Grouped, Header, Headers, Json, KGroupedStream, KStream, KTable,
     Materialized, Nullable, Outgoing, ProcessError, Produced, RawRecord, Record, Serde, SerdeError, State,
-    StateCodec, StreamsBuilder, TaskId, TimeWindowed, TimeWindowedKStream, TimeWindows, Timestamp, TopicName,
-    TopicPartition, Topology, TopologyError, Utf8, Window, Windowed, Written, partition_of, read_varint,
-    unzigzag, write_varint, zigzag,
+    StateCodec, StreamsBuilder, Tally, TaskId, TimeWindowed, TimeWindowedKStream, TimeWindows, Timestamp,
+    TopicName, TopicPartition, Topology, TopologyError, Utf8, Window, Windowed, Written, partition_of,
+    read_varint, unzigzag, write_varint, zigzag,
 };
 pub use streams::{Launch, OwnTopics, Streams, client_settings};

@@ -173,18 +173,24 @@ impl Registrar {
         is_of_this_kind: bool,
         build: impl FnOnce() -> prometheus::Result<F>,
     ) -> Result<Family<F, N>, MetricsError> {
-        if !is_of_this_kind {
-            return Err(MetricsError::about(spec, "is of another kind"));
-        }
-        if spec.labels.len() != N {
-            return Err(MetricsError::about(spec, "has another number of labels"));
-        }
+        checked::<N>(spec, is_of_this_kind)?;
         let family = build()?;
         if spec.level <= self.level {
             self.registry.register(Box::new(family.clone()))?;
         }
         Ok(Family(family))
     }
+}
+
+/// Refuses a spec that is used as another kind or with another number of labels than `N`.
+pub(super) fn checked<const N: usize>(spec: &MetricSpec, is_of_this_kind: bool) -> Result<(), MetricsError> {
+    if !is_of_this_kind {
+        return Err(MetricsError::about(spec, "is of another kind"));
+    }
+    if spec.labels.len() != N {
+        return Err(MetricsError::about(spec, "has another number of labels"));
+    }
+    Ok(())
 }
 
 /// A metric for each value of a label that has a fixed set of values.

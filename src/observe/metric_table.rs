@@ -135,6 +135,8 @@ metrics! {
     DEAD_LETTERS = counter(
         "kstreams_dlq_records_total", &["thread", "reason"],
         "Records sent to the dead-letter topic, by what is wrong with them.");
+    WINDOWS_OPEN = gauge(
+        "kstreams_open_windows", THREAD, "Windows of the thread's tasks that are open, as of the last commit.");
     WINDOWS_CLOSED = counter("kstreams_windows_closed_total", THREAD, "Windows that were closed.");
 
     STREAM_TIME = gauge(

@@ -20,6 +20,7 @@ use crate::state::WipeReason;
 pub use super::client_metrics::{BrokerStatistics, ClientMetrics};
 pub use super::families::MetricsError;
 pub use super::metric_table::{Buckets, METRICS, MetricKind, MetricSpec};
+pub use super::own_metrics::{OwnCounter, OwnCounters, OwnGauges, OwnMetrics};
 pub use super::store_metrics::{RocksDbStatistics, StoreMetrics};
 pub use super::task_metrics::{TaskClosed, TaskMetrics};
 pub use super::thread_metrics::{
@@ -56,6 +57,7 @@ pub(super) struct Families {
     pub(super) bytes_produced: Family<IntCounterVec, 2>,
     pub(super) dropped: Family<IntCounterVec, 2>,
     pub(super) dead_letters: Family<IntCounterVec, 2>,
+    pub(super) windows_open: Family<IntGaugeVec, 1>,
     pub(super) windows_closed: Family<IntCounterVec, 1>,
     pub(super) stream_time: Family<GaugeVec, 2>,
     pub(super) consumer_lag: Family<IntGaugeVec, 4>,
@@ -182,6 +184,17 @@ impl Metrics {
         self.0.block_cache.set(number(bytes));
     }
 
+    /// Serves an application's own metrics beside these.
+    ///
+    /// # Errors
+    /// When one has the name of another.
+    pub fn add(&self, own: OwnMetrics) -> Result<(), MetricsError> {
+        for collector in own.into_collectors() {
+            self.0.registry.register(collector)?;
+        }
+        Ok(())
+    }
+
     /// Writes every metric in Prometheus' text format 0.0.4, with the states of `lifecycle` as they are at `now`.
     ///
     /// # Errors
@@ -242,6 +255,7 @@ impl Families {
             bytes_produced: make.counters(&table::BYTES_PRODUCED)?,
             dropped: make.counters(&table::DROPPED)?,
             dead_letters: make.counters(&table::DEAD_LETTERS)?,
+            windows_open: make.gauges(&table::WINDOWS_OPEN)?,
             windows_closed: make.counters(&table::WINDOWS_CLOSED)?,
             stream_time: make.fractions(&table::STREAM_TIME)?,
             consumer_lag: make.gauges(&table::CONSUMER_LAG)?,
@@ -373,6 +387,7 @@ mod tests {
         thread.transaction(TransactionOutcome::Committed, 7 * MILLIS);
         thread.spent(TimeSpent { poll: 250 * MILLIS, process: 500 * MILLIS, ..TimeSpent::default() });
         thread.dead_letters(BadRecord::Timestamp, 6);
+        thread.windows_open(9);
         thread.dropped(DropReason::Invalid, 7);
         thread.topic("in").consumed(8, 900);
         thread.topic("out").produced(3, 70);
@@ -384,6 +399,7 @@ mod tests {
             ("kstreams_dropped_records_total", r#"reason="expired_window",thread="2""#, 0.0),
             ("kstreams_dlq_records_total", r#"reason="timestamp",thread="2""#, 6.0),
             ("kstreams_dlq_records_total", r#"reason="production",thread="2""#, 0.0),
+            ("kstreams_open_windows", r#"thread="2""#, 9.0),
             ("kstreams_windows_closed_total", r#"thread="2""#, 6.0),
             ("kstreams_store_operations_total", r#"op="get",thread="2""#, 8.0),
             ("kstreams_store_operations_total", r#"op="put",thread="2""#, 10.0),
@@ -405,6 +421,40 @@ mod tests {
         for (name, labels, expected) in cases {
             assert_eq!(value(&text, name, labels), Some(expected), "{name} {labels}\n{text}");
         }
+    }
+
+    #[test]
+    fn what_an_application_adds_is_served_with_the_labels_that_all_have() {
+        let spec = |name, kind| MetricSpec {
+            name,
+            kind,
+            labels: &["color"],
+            level: RecordingLevel::Info,
+            help: "What a test adds.",
+        };
+        let (sold, price) =
+            (spec("cars_sold_total", MetricKind::Counter), spec("car_price", MetricKind::Gauge));
+        let mut own = OwnMetrics::default();
+        let (sales, prices) = (own.counters::<1>(&sold).unwrap(), own.gauges::<1>(&price).unwrap());
+        assert!(own.gauges::<1>(&sold).is_err() && own.counters::<2>(&sold).is_err());
+        sales.series(["red"]).add(2.0);
+        let metrics = metrics(RecordingLevel::Info);
+        metrics.add(own).unwrap();
+        sales.series(["red"]).add(1.5);
+        for color in ["red", "blue"] {
+            prices.set([color], 7.0);
+        }
+        prices.remove(["blue"]);
+        let text = rendered(&metrics);
+        assert_eq!(value(&text, "cars_sold_total", r#"color="red""#), Some(3.5));
+        assert_eq!(value(&text, "car_price", r#"color="red""#), Some(7.0));
+        assert_eq!(value(&text, "car_price", r#"color="blue""#), None);
+        let is_labelled =
+            |line: &str| line.contains(r#"application_id="app""#) && line.contains(r#"instance="host-1""#);
+        assert!(text.lines().any(|line| line.starts_with("car_price{") && is_labelled(line)), "{text}");
+        let mut twice = OwnMetrics::default();
+        twice.counters::<1>(&sold).unwrap();
+        assert!(metrics.add(twice).is_err());
     }
 
     #[test]

@@ -8,6 +8,7 @@ pub mod log;
 mod metric_table;
 pub mod metrics;
 mod observer;
+mod own_metrics;
 mod page;
 mod pages;
 pub(crate) mod peer;

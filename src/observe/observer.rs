@@ -190,6 +190,8 @@ impl ThreadObserver for Observer {
             }
             progress.windows_open = progress.windows_open.saturating_sub(open_windows);
             progress.cached_bytes = progress.cached_bytes.saturating_sub(cached_bytes);
+            drop(progress);
+            self.thread.windows_open(sizes(&self.tasks).0 as u64);
         }
         self.task_count();
     }
@@ -228,6 +230,7 @@ impl ThreadObserver for Observer {
         let after = sizes(&self.tasks);
         let dirty: usize = tasks.iter().map(|report| report.dirty_bytes).sum();
         self.thread.memory(after.1 as u64, dirty as u64);
+        self.thread.windows_open(after.0 as u64);
         let mut progress = self.progress.lock();
         progress.commits += 1;
         progress.last_commit = took;

@@ -112,6 +112,7 @@ pub struct ThreadMetrics {
     commit_latency: Histogram,
     cache: IntGauge,
     dirty: IntGauge,
+    windows_open: IntGauge,
     rebalances: PerValue<RebalanceKind, IntCounter>,
     rebalance_duration: Histogram,
     restored: IntCounter,
@@ -155,6 +156,7 @@ impl ThreadMetrics {
             commit_latency: all.commit_latency.with([thread]),
             cache: all.thread_cache.with([thread]),
             dirty: all.thread_dirty.with([thread]),
+            windows_open: all.windows_open.with([thread]),
             rebalances: PerValue::new(&RebalanceKind::ALL, |kind| {
                 all.rebalances.with([thread, kind.as_str()])
             }),
@@ -196,6 +198,11 @@ impl ThreadMetrics {
     pub fn memory(&self, cache_bytes: u64, dirty_bytes: u64) {
         self.cache.set(number(cache_bytes));
         self.dirty.set(number(dirty_bytes));
+    }
+
+    /// How many windows of the thread's tasks are open.
+    pub fn windows_open(&self, windows: u64) {
+        self.windows_open.set(number(windows));
     }
 
     /// The assignment has changed.

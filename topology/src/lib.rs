@@ -68,7 +68,7 @@ pub use dsl::{
 pub use error::{BadRecord, BadRecordPolicy, CollectError, ProcessError, StoreError, TopologyError};
 pub use graph::{Instance, Subtopology, Topology};
 pub use ids::{NotATaskId, StoreIndex, TaskId, TopicPartition};
-pub use operators::{EmitStrategy, Forward};
+pub use operators::{EmitStrategy, Forward, Tally};
 pub use partition::{murmur2, partition_of};
 pub use plan::TopicName;
 pub use processor::{BadOutput, Context, Counts, Outgoing, RecordCollector, TaskFrame};

@@ -1,12 +1,14 @@
 //! What a test sees through the `TestDriver`: commits, failures, bad records, late records, time.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use riacho_topology::driver::TestRecord;
 use riacho_topology::{
     BadRecord, BadRecordPolicy, BigEndian, Consumed, EmitStrategy, EventTime, Grouped, KGroupedStream,
-    Materialized, Nullable, Produced, Record, StreamsBuilder, TestDriver, TimeWindowed, TimeWindows,
-    Timestamp, Topology, Utf8, Windowed,
+    Materialized, Nullable, ProcessError, Produced, Record, StreamsBuilder, Tally, TestDriver, TimeWindowed,
+    TimeWindows, Timestamp, Topology, Utf8, Windowed,
 };
 
 fn secs(secs: u64) -> Duration {
@@ -123,6 +125,59 @@ fn an_abort_undoes_everything_since_the_last_commit() {
     run.replay();
     run.commit();
     assert_eq!(counted(&mut run), [("ana", 2), ("bia", 1)]);
+}
+
+/// Counts, beside those that are open, what is committed.
+struct Committed {
+    open: u64,
+    committed: Arc<AtomicU64>,
+}
+
+impl Tally<String, String> for Committed {
+    fn see(&mut self, _: &Record<'_, String, String>) {
+        self.open += 1;
+    }
+
+    fn committed(&mut self) {
+        self.committed.fetch_add(std::mem::take(&mut self.open), Ordering::Relaxed);
+    }
+
+    fn aborted(&mut self) {
+        self.open = 0;
+    }
+}
+
+#[test]
+fn a_tally_has_every_accepted_record_once_whatever_is_aborted() {
+    let committed = Arc::new(AtomicU64::new(0));
+    let tallied = Arc::clone(&committed);
+    let topology = built(|b| {
+        let views = b.stream("views", texts());
+        let views = views.tally(move || Committed { open: 0, committed: Arc::clone(&tallied) });
+        let accept = |r: &Record<'_, String, String>| match r.value.as_str() {
+            "refused" => Err(ProcessError::refused("as the test wants it")),
+            value => Ok(value.to_owned()),
+        };
+        views.map_values_named("accept", accept).to("upper", texts_out());
+    });
+    let mut run =
+        TestDriver::of(topology).commit_every_record(false).bad_records(BadRecordPolicy::DeadLetter);
+    let seen = |expected: u64| assert_eq!(committed.load(Ordering::Relaxed), expected);
+    views(&mut run).send("ana", "x").send("bia", "refused").send("ana", "y");
+    seen(0);
+    run.fail_commit();
+    run.commit();
+    seen(0);
+    run.replay();
+    run.commit();
+    seen(2);
+    views(&mut run).send("ana", "z");
+    run.restart();
+    run.commit();
+    seen(2);
+    run.replay();
+    run.commit();
+    seen(3);
 }
 
 #[test]

@@ -2,9 +2,11 @@
 
 use clap::ValueEnum;
 use riacho::config::{Config, ConfigErrors, KeySpec};
+use riacho::observe::metrics::OwnMetrics;
 use riacho::{Topology, TopologyError};
 
 use crate::transactions;
+use crate::transactions::business::BusinessMetrics;
 use crate::transactions::config::TransactionsConfig;
 
 /// Which application.
@@ -48,6 +50,14 @@ pub(crate) trait Application {
     /// When topics are given names that Kafka refuses or that collide.
     fn topology(&self) -> Result<Topology, TopologyError>;
 
+    /// What it computes, for a run: with metrics of its own, to be served beside those of the library.
+    ///
+    /// # Errors
+    /// As [`topology`](Self::topology).
+    fn measured(&self) -> Result<(Topology, OwnMetrics), TopologyError> {
+        Ok((self.topology()?, OwnMetrics::default()))
+    }
+
     /// The topics that it reads and somebody else fills.
     fn inputs(&self) -> Vec<&str>;
 
@@ -68,6 +78,11 @@ pub(crate) trait Application {
 impl Application for TransactionsConfig {
     fn topology(&self) -> Result<Topology, TopologyError> {
         transactions::topology::topology(self)
+    }
+
+    fn measured(&self) -> Result<(Topology, OwnMetrics), TopologyError> {
+        let (business, own) = BusinessMetrics::new();
+        Ok((transactions::topology::topology_with(self, &business)?, own))
     }
 
     fn inputs(&self) -> Vec<&str> {

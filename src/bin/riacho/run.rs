@@ -52,7 +52,7 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, Failure> {
     let born = process::age();
     let loaded = args.settings.load(args.app, &[])?;
     log::init(&LogSettings::of(&loaded.config))?;
-    let topology = loaded.app.topology()?;
+    let (topology, own_metrics) = loaded.app.measured()?;
     let goal = if args.until_caught_up { Goal::of(&loaded, &topology, &signals)? } else { None };
     let labels = Labels::of(&loaded.config, loaded.app.emits());
     let commit_interval = loaded.config.commit_interval();
@@ -61,6 +61,7 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, Failure> {
         Err(Error::Stopped) => return Ok(ExitCode::SUCCESS),
         Err(error) => return Err(error.into()),
     };
+    streams.metrics().add(own_metrics)?;
     let mut watch = Watch {
         out: Output { json: args.report.is_some(), born, clock, labels },
         gauge: None,

@@ -7,7 +7,9 @@ use std::sync::Arc;
 
 use crate::dsl::{BranchedKStream, Grouped, KGroupedStream, Produced};
 use crate::error::{ProcessError, TopologyError};
-use crate::operators::{Filter, FlatMap, FlatMapValues, Map, MapValues, Pass, Peek, SelectKey, Sink};
+use crate::operators::{
+    Filter, FlatMap, FlatMapValues, Map, MapValues, Pass, Peek, SelectKey, Sink, Tallied, Tally,
+};
 use crate::plan::{Factory, NodeId, Plan, Role, TopicName, Wiring};
 use crate::record::Record;
 
@@ -264,6 +266,30 @@ impl<K: 'static, V: 'static> KStream<K, V> {
             Wiring::link::<K, V>(Peek { look: Arc::clone(&look), children: wiring.children() })
         };
         self.operator(prefix, name, false, Arc::new(factory))
+    }
+
+    /// Has a [`Tally`] look at each record and passes it on. `make` makes one for each task.
+    #[must_use]
+    pub fn tally<T: Tally<K, V> + 'static>(
+        &self,
+        make: impl Fn() -> T + Send + Sync + 'static,
+    ) -> KStream<K, V> {
+        self.tally_named(None, make)
+    }
+
+    /// [`tally`](Self::tally) with a name for the node.
+    #[must_use]
+    pub fn tally_named<'n, T: Tally<K, V> + 'static>(
+        &self,
+        name: impl Into<Option<&'n str>>,
+        make: impl Fn() -> T + Send + Sync + 'static,
+    ) -> KStream<K, V> {
+        let make = Arc::new(make);
+        let factory = move |wiring: &mut Wiring<'_>| {
+            let children = wiring.children();
+            wiring.stateful_link::<K, V>(Tallied { tally: make(), children })
+        };
+        self.operator("KSTREAM-PEEK-", name.into(), false, Arc::new(factory))
     }
 
     /// The records of both streams, in no particular order between them. Both must come from one builder.

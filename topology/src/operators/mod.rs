@@ -13,6 +13,7 @@ mod sink;
 mod source;
 mod split;
 mod store_writer;
+mod tally;
 mod windowed_aggregate;
 
 pub(crate) use aggregate::Aggregate;
@@ -29,5 +30,7 @@ pub(crate) use sink::Sink;
 pub(crate) use source::{Source, SourceOperator};
 pub(crate) use split::{Predicate, Split};
 pub(crate) use store_writer::StoreWriter;
+pub(crate) use tally::Tallied;
+pub use tally::Tally;
 pub use windowed_aggregate::EmitStrategy;
 pub(crate) use windowed_aggregate::{WindowedAggregate, WindowedStore};

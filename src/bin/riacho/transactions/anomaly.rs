@@ -32,9 +32,7 @@ use super::transaction::Transaction;
 use rate::{Rate, SLOTS};
 use values::Values;
 
-#[cfg(test)]
-pub(crate) use report::Reason;
-pub(crate) use report::{Anomaly, AnomalySerde};
+pub(crate) use report::{Anomaly, AnomalySerde, Reason};
 
 /// What counts as unusual.
 #[derive(Clone, Copy, Debug, PartialEq)]

@@ -18,6 +18,16 @@ pub(crate) enum Reason {
     Burst,
 }
 
+impl Reason {
+    /// As it stands in the record.
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Reason::AtypicalValue => "valor_atipico",
+            Reason::Burst => "rajada",
+        }
+    }
+}
+
 /// A record of `anomalies_transactions`: the transaction, the reason and the numbers of the test.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Anomaly {

@@ -3,3 +3,4 @@
 mod compose;
 mod compose_faults;
 mod compose_file;
+mod promql;

@@ -17,13 +17,16 @@ use crate::state::StateDirectory;
 /// How often the ends of the inputs are asked for: often enough for a graph of the lag.
 const ENDS_INTERVAL: Duration = Duration::from_secs(5);
 
+/// The end of each partition of the inputs.
+type Ends = BTreeMap<TopicPartition, i64>;
+
 /// What the configuration says of it.
 pub(crate) struct Chores {
     pub(crate) admin: KafkaAdmin,
     pub(crate) reader: KafkaChangelogReader,
     pub(crate) progress: Progress,
     /// Tells the ends of the inputs.
-    pub(crate) tell_ends: Box<dyn Fn(&BTreeMap<TopicPartition, i64>) + Send>,
+    pub(crate) tell_ends: Box<dyn Fn(&Ends) + Send>,
     /// Tells how much memory local state takes.
     pub(crate) tell_memory: Box<dyn Fn() + Send>,
     pub(crate) directory: Arc<StateDirectory>,

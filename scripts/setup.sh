@@ -50,6 +50,24 @@ if [ ${#missing[@]} -gt 0 ]; then
   "${root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
 fi
 
+if [ "$purpose" = test ]; then # for the rules and boards; unpacked, not installed: Debian's package starts a server
+  tools=${RIACHO_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/riacho}/prometheus
+  packages=()
+  { have prometheus && have promtool; } || [ -x "$tools/usr/bin/promtool" ] || packages+=(prometheus)
+  have amtool || [ -x "$tools/usr/bin/amtool" ] || packages+=(prometheus-alertmanager)
+  if [ ${#packages[@]} -gt 0 ]; then
+    { have apt-get && have dpkg; } || fail "missing: prometheus, promtool and amtool. Put them on the path, then run make again."
+    echo "unpacking ${packages[*]} into $tools"
+    mkdir -p "$tools"
+    partial=$(mktemp -d)
+    if [ "$(id -u)" = 0 ]; then apt-get update -qq; fi
+    (cd "$partial" && apt-get download -qq -o APT::Sandbox::User=root "${packages[@]}") ||
+      fail "apt-get could not download ${packages[*]}. Run apt-get update as root, then run make again."
+    for package in "$partial"/*.deb; do dpkg -x "$package" "$tools"; done
+    rm -rf "$partial"
+  fi
+fi
+
 if [ "$purpose" = lint ] || [ "$purpose" = test ]; then
   tools=$(rustc --print sysroot)/bin
   for tool in cargo-clippy cargo-fmt; do

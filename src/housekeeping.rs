@@ -1,7 +1,7 @@
 //! What has to be done now and then and not by a stream thread: the ends of the inputs, the memory of the block cache,
 //! purging repartition topics, deleting state that nobody has used for long.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
 use std::thread::JoinHandle;
@@ -17,11 +17,16 @@ use crate::state::StateDirectory;
 /// How often the ends of the inputs are asked for: often enough for a graph of the lag.
 const ENDS_INTERVAL: Duration = Duration::from_secs(5);
 
+/// The end of each partition of the inputs.
+type Ends = BTreeMap<TopicPartition, i64>;
+
 /// What the configuration says of it.
 pub(crate) struct Chores {
     pub(crate) admin: KafkaAdmin,
     pub(crate) reader: KafkaChangelogReader,
     pub(crate) progress: Progress,
+    /// Tells the ends of the inputs.
+    pub(crate) tell_ends: Box<dyn Fn(&Ends) + Send>,
     /// Tells how much memory local state takes.
     pub(crate) tell_memory: Box<dyn Fn() + Send>,
     pub(crate) directory: Arc<StateDirectory>,
@@ -87,8 +92,9 @@ impl Chores {
     fn see_ends(&mut self) -> Result<(), ClientError> {
         let partitions: Vec<_> = self.positions().into_iter().map(|(partition, _)| partition).collect();
         let bounds = self.reader.bounds(&partitions)?;
-        self.progress.lock().ends =
-            partitions.into_iter().zip(bounds.into_iter().map(|(_, end)| end)).collect();
+        let ends = partitions.into_iter().zip(bounds.into_iter().map(|(_, end)| end)).collect();
+        (self.tell_ends)(&ends);
+        self.progress.lock().ends = ends;
         Ok(())
     }
 

@@ -212,6 +212,10 @@ impl Streams {
             admin,
             reader: KafkaChangelogReader::new(&base)?,
             progress: progress.clone(),
+            tell_ends: Box::new({
+                let metrics = metrics.clone();
+                move |ends| metrics.ends(ends)
+            }),
             tell_memory: Box::new({
                 let (metrics, memory) = (metrics.clone(), memory.clone());
                 move || metrics.block_cache(memory.statistics().block_cache_bytes as u64)

@@ -2,7 +2,7 @@
 //!
 //! Handles are resolved once and updated with plain numbers about once per commit, never per record.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -10,9 +10,11 @@ use prometheus::{
     CounterVec, GaugeVec, Histogram, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec,
     Registry, TextEncoder,
 };
+use riacho_topology::TopicPartition;
 
 use super::families::{Admission, Family, PerValue, Registrar, number};
 use super::metric_table as table;
+use super::task_metrics::Partitions;
 use crate::config::RecordingLevel;
 use crate::lifecycle::{ClientState, Lifecycle, ThreadState};
 use crate::state::WipeReason;
@@ -81,6 +83,7 @@ pub(super) struct Families {
     pub(super) queue_bytes: Family<IntGaugeVec, 1>,
     pub(super) topics: Admission,
     pub(super) brokers: Admission,
+    pub(super) partitions: Partitions,
 }
 
 /// What the registry has beside the families.
@@ -177,6 +180,11 @@ impl Metrics {
     /// State, changelog and committed positions contradict each other.
     pub fn eos_violated(&self) {
         self.0.eos_violations.inc();
+    }
+
+    /// The ends of the inputs: the lag of a task that does not commit grows with them.
+    pub fn ends(&self, ends: &BTreeMap<TopicPartition, i64>) {
+        self.0.families.partitions.ends(&self.0.families, ends);
     }
 
     /// The memory in RocksDB's shared block cache, write buffers included.
@@ -279,6 +287,7 @@ impl Families {
             queue_bytes: make.gauges(&table::QUEUE_BYTES)?,
             topics: Admission::new(TOPICS_MAX),
             brokers: Admission::new(BROKERS_MAX),
+            partitions: Partitions::default(),
         })
     }
 }
@@ -308,7 +317,7 @@ mod tests {
     use std::collections::BTreeSet;
     use std::num::NonZeroUsize;
 
-    use riacho_topology::{BadRecord, Counts, TaskId, Timestamp, TopicPartition};
+    use riacho_topology::{BadRecord, Counts, TaskId, Timestamp};
 
     use super::*;
     use crate::lifecycle::Limits;
@@ -557,6 +566,28 @@ mod tests {
         }
         drop(client);
         assert!(!rendered(&metrics).contains("producer-1"));
+    }
+
+    #[test]
+    fn the_lag_grows_while_its_task_stands_still() {
+        let metrics = metrics(RecordingLevel::Info);
+        let mut task = metrics.thread(1).task(TASK);
+        let partition = TopicPartition::new("in", 3);
+        let lag = |metrics: &Metrics| {
+            let labels = r#"partition="3",task="0_3",thread="1",topic="in""#;
+            value(&rendered(metrics), "kstreams_consumer_lag_records", labels)
+        };
+        task.position(&partition, 90, None);
+        assert_eq!(lag(&metrics), None, "the end is not known");
+        for (end, expected) in [(100, 10.0), (150, 60.0), (80, 0.0)] {
+            metrics.ends(&[(partition.clone(), end), (TopicPartition::new("in", 4), 7)].into());
+            assert_eq!(lag(&metrics), Some(expected), "up to {end}");
+        }
+        task.position(&partition, 95, Some(150));
+        assert_eq!(lag(&metrics), Some(55.0));
+        task.close(TaskClosed::Revoked);
+        metrics.ends(&[(partition, 200)].into());
+        assert_eq!(lag(&metrics), None, "it went with its task");
     }
 
     #[test]

@@ -1,6 +1,8 @@
 //! What is told of a task. Its gauges disappear with it; its counts go to its thread and stay.
 
-use std::sync::Arc;
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 
 use prometheus::{GaugeVec, IntCounter, IntGaugeVec};
 use riacho_topology::{Counts, TaskId, Timestamp, TopicPartition};
@@ -45,15 +47,47 @@ pub struct TaskMetrics {
     task: String,
     /// None before the task has seen a record.
     stream_time: Option<Series<GaugeVec>>,
-    partitions: Vec<PartitionSeries>,
+    partitions: Vec<Arc<PartitionSeries>>,
     closed: TaskClosed,
 }
 
 struct PartitionSeries {
     partition: TopicPartition,
+    labels: [String; 4],
+    next_offset: AtomicI64,
     committed: Series<IntGaugeVec>,
-    /// None before the end of the partition is known.
-    lag: Option<Series<IntGaugeVec>>,
+    /// Empty before the end of the partition is known.
+    lag: OnceLock<Series<IntGaugeVec>>,
+}
+
+impl PartitionSeries {
+    fn end(&self, families: &Families, end_offset: i64) {
+        let labels = self.labels.each_ref().map(String::as_str);
+        let lag = self.lag.get_or_init(|| families.consumer_lag.owned(labels));
+        lag.set(end_offset.saturating_sub(self.next_offset.load(Ordering::Relaxed)).max(0));
+    }
+}
+
+/// The partitions that the tasks of this process read.
+#[derive(Default)]
+pub(super) struct Partitions(Mutex<Vec<Weak<PartitionSeries>>>);
+
+impl Partitions {
+    fn add(&self, partition: &Arc<PartitionSeries>) {
+        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        all.retain(|known| known.strong_count() > 0);
+        all.push(Arc::downgrade(partition));
+    }
+
+    /// The ends of partitions as they are now, whatever their tasks are doing.
+    pub(super) fn ends(&self, families: &Families, ends: &BTreeMap<TopicPartition, i64>) {
+        let all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        for series in all.iter().filter_map(Weak::upgrade) {
+            if let Some(end_offset) = ends.get(&series.partition) {
+                series.end(families, *end_offset);
+            }
+        }
+    }
 }
 
 impl TaskMetrics {
@@ -91,20 +125,27 @@ impl TaskMetrics {
 
     /// The committed position of an input partition, and the end of the partition where it is known.
     pub fn position(&mut self, partition: &TopicPartition, next_offset: i64, end_offset: Option<i64>) {
-        let number = partition.partition.to_string();
-        let topic = self.families.topics.value(&partition.topic);
-        let labels = [self.thread.as_str(), self.task.as_str(), topic, number.as_str()];
         let known = self.partitions.iter().position(|series| series.partition == *partition);
         let at = known.unwrap_or_else(|| {
-            let committed = self.families.committed_offset.owned(labels);
-            self.partitions.push(PartitionSeries { partition: partition.clone(), committed, lag: None });
+            let number = partition.partition.to_string();
+            let topic = self.families.topics.value(&partition.topic);
+            let labels = [self.thread.as_str(), self.task.as_str(), topic, number.as_str()];
+            let series = Arc::new(PartitionSeries {
+                partition: partition.clone(),
+                labels: labels.map(str::to_owned),
+                next_offset: AtomicI64::new(next_offset),
+                committed: self.families.committed_offset.owned(labels),
+                lag: OnceLock::new(),
+            });
+            self.families.partitions.add(&series);
+            self.partitions.push(series);
             self.partitions.len() - 1
         });
-        let Some(series) = self.partitions.get_mut(at) else { return };
+        let Some(series) = self.partitions.get(at) else { return };
+        series.next_offset.store(next_offset, Ordering::Relaxed);
         series.committed.set(next_offset);
         if let Some(end_offset) = end_offset {
-            let lag = series.lag.get_or_insert_with(|| self.families.consumer_lag.owned(labels));
-            lag.set(end_offset.saturating_sub(next_offset).max(0));
+            series.end(&self.families, end_offset);
         }
     }
 

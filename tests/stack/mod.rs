@@ -5,3 +5,4 @@ mod compose;
 mod compose_faults;
 mod compose_file;
 mod deploy;
+mod promql;

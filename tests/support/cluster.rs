@@ -74,15 +74,29 @@ pub(crate) struct Cluster {
 impl Cluster {
     /// Starts a cluster that keeps its data and logs in `dir`, and returns when every broker serves.
     pub(crate) fn start(shape: Shape, dir: &Path) -> Cluster {
-        Cluster::start_with(shape, dir, |_| {})
+        Cluster::start_with(shape, dir, |_| {}, |_, _| vec![])
     }
 
     /// Starts a single server with a door.
     pub(crate) fn start_with_door(dir: &Path, door: &Door) -> Cluster {
-        Cluster::start_with(Shape::Single, dir, |settings| door.add_to(settings))
+        Cluster::start_with(Shape::Single, dir, |settings| door.add_to(settings), |_, _| vec![])
     }
 
-    fn start_with(shape: Shape, dir: &Path, adjust: impl Fn(&mut Settings)) -> Cluster {
+    /// As [`Cluster::start`]; the JVM of each server gets the options that `jvm_options` gives for it.
+    pub(crate) fn start_in_jvms(
+        shape: Shape,
+        dir: &Path,
+        jvm_options: impl Fn(NodeId, Role) -> Vec<String>,
+    ) -> Cluster {
+        Cluster::start_with(shape, dir, |_| {}, jvm_options)
+    }
+
+    fn start_with(
+        shape: Shape,
+        dir: &Path,
+        adjust: impl Fn(&mut Settings),
+        jvm_options: impl Fn(NodeId, Role) -> Vec<String>,
+    ) -> Cluster {
         struct Place {
             id: NodeId,
             role: Role,
@@ -120,7 +134,8 @@ impl Cluster {
                     ("listeners", listeners),
                 ]);
                 adjust(&mut settings);
-                Node::new(id, role, port, dir.join(format!("node-{}", id.0)), &settings)
+                let dir = dir.join(format!("node-{}", id.0));
+                Node::new(id, role, port, dir, &settings).with_jvm_options(jvm_options(id, role))
             })
             .collect();
 

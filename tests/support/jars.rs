@@ -36,12 +36,16 @@ pub(crate) fn answers(program: &str, args: &[&str]) -> bool {
 }
 
 fn folder() -> PathBuf {
+    cache().join(format!("kafka-{KAFKA_VERSION}"))
+}
+
+/// Where things are kept that are fetched once.
+pub(crate) fn cache() -> PathBuf {
     let set = |name: &str| env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
     set("RIACHO_CACHE")
         .or_else(|| Some(set("XDG_CACHE_HOME")?.join("riacho")))
         .or_else(|| Some(set("HOME")?.join(".cache").join("riacho")))
-        .expect("HOME, XDG_CACHE_HOME or RIACHO_CACHE says where the Kafka jars are kept")
-        .join(format!("kafka-{KAFKA_VERSION}"))
+        .expect("HOME, XDG_CACHE_HOME or RIACHO_CACHE says where fetched things are kept")
 }
 
 fn fetch(folder: &Path) {

@@ -42,6 +42,7 @@ pub(crate) struct Node {
     port: u16,
     dir: PathBuf,
     heap_mib: u32,
+    jvm_options: Vec<String>,
     process: Option<Child>,
 }
 
@@ -54,7 +55,13 @@ impl Node {
         fs::write(dir.join("server.properties"), lines.collect::<String>()).expect("the folder is writable");
         fs::write(dir.join("log4j2.properties"), LOGGING).expect("the folder is writable");
         let heap_mib = if role == Role::Controller { 200 } else { 400 };
-        Node { id, role, port, dir, heap_mib, process: None }
+        Node { id, role, port, dir, heap_mib, jvm_options: vec![], process: None }
+    }
+
+    /// The same server with more options for its JVM, an agent for example.
+    pub(crate) fn with_jvm_options(mut self, jvm_options: Vec<String>) -> Node {
+        self.jvm_options = jvm_options;
+        self
     }
 
     pub(crate) fn address(&self) -> String {
@@ -63,7 +70,7 @@ impl Node {
 
     /// Begins to write the files of an empty server; the caller awaits the end with [`Formatting::done`].
     pub(crate) fn format(&self) -> Formatting {
-        let mut command = self.java("kafka.tools.StorageTool", 128);
+        let mut command = self.java(&[], "kafka.tools.StorageTool", 128);
         let command = command.args(["format", "--cluster-id", CLUSTER_ID, "--config"]).arg(self.properties());
         Formatting { process: command.spawn().expect("java can be run"), log: self.log() }
     }
@@ -71,7 +78,7 @@ impl Node {
     /// Begins to run; [`Node::await_serving`] awaits the end of the start.
     pub(crate) fn launch(&mut self) {
         assert!(self.process.is_none(), "{} runs already", self.id);
-        let mut command = self.java("kafka.Kafka", self.heap_mib);
+        let mut command = self.java(&self.jvm_options, "kafka.Kafka", self.heap_mib);
         self.process = Some(command.arg(self.properties()).spawn().expect("java can be run"));
     }
 
@@ -129,7 +136,7 @@ impl Node {
         assert!(end.is_none(), "{} ended with {end:?}; its log ends:\n{}", self.id, tail(&self.log()));
     }
 
-    fn java(&self, class: &str, heap_mib: u32) -> Command {
+    fn java(&self, options: &[String], class: &str, heap_mib: u32) -> Command {
         let log = File::options().create(true).append(true).open(self.log()).expect("the folder is writable");
         let errors = log.try_clone().expect("a file handle can be doubled");
         let logging = self.dir.join("log4j2.properties");
@@ -142,6 +149,7 @@ impl Node {
                 "-XX:TieredStopAtLevel=1",
                 "-Djava.awt.headless=true",
             ])
+            .args(options)
             .arg(format!("-Dlog4j2.configurationFile={}", logging.display()))
             .args(["-cp", &format!("{}/*", jars().display()), class])
             .stdout(Stdio::from(log))

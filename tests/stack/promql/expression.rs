@@ -29,6 +29,7 @@ impl<'a> Word<'a> {
 /// Words that stand before a list of labels in brackets.
 const LISTS: [&str; 6] = ["by", "without", "on", "ignoring", "group_left", "group_right"];
 const OTHER_KEYWORDS: [&str; 8] = ["and", "or", "unless", "atan2", "bool", "offset", "inf", "nan"];
+const BOOL: Word<'static> = Word::Name("bool");
 const COMPARISONS: [&str; 6] = ["==", "!=", ">", "<", ">=", "<="];
 
 /// What the expression asks for.
@@ -41,18 +42,16 @@ pub(super) fn selectors(expression: &str) -> BTreeSet<Selector> {
         rest = after;
         let opens = |sign: &str| after.first() == Some(&Word::Sign(sign));
         match word {
-            Word::Name(name) if LISTS.contains(name) => {
-                if opens("(") {
-                    (_, rest) = split_behind(after, ")");
-                }
-            }
+            Word::Name(name) if LISTS.contains(name) && opens("(") => (_, rest) = split_behind(after, ")"),
+            Word::Name(name) if LISTS.contains(name) => {}
             Word::Name(name) if OTHER_KEYWORDS.contains(&name.to_ascii_lowercase().as_str()) => {}
             // A function, or an aggregation with its labels before or behind its argument.
             Word::Name(_) if opens("(") => {}
             Word::Name(_) if matches!(after.first(), Some(Word::Name("by" | "without"))) => {}
             Word::Name(name) => {
                 let matchers;
-                (matchers, rest) = if opens("{") { split_behind(after, "}") } else { (&[][..], after) };
+                (matchers, rest) =
+                    if opens("{") { split_behind(after, "}") } else { (Default::default(), after) };
                 found.insert(selector(name, matchers));
             }
             Word::Sign("{") => {
@@ -90,13 +89,12 @@ pub(super) fn without_thresholds(expression: &str) -> String {
     let mut in_matchers = false;
     for (at, word) in words.iter().enumerate() {
         text.push(word.text());
+        let next = words.get(at + 1);
         match word {
             Word::Sign("{") => in_matchers = true,
             Word::Sign("}") => in_matchers = false,
-            Word::Sign(sign) if COMPARISONS.contains(sign) && !in_matchers => {
-                if words.get(at + 1) != Some(&Word::Name("bool")) {
-                    text.push("bool");
-                }
+            Word::Sign(sign) if COMPARISONS.contains(sign) && !in_matchers && next != Some(&BOOL) => {
+                text.push(BOOL.text());
             }
             _ => {}
         }

@@ -21,9 +21,10 @@ pub(crate) fn stale(at: i64, reason: &str, data: Value) -> Page {
     envelope(200, "stale", Some(reason), at, data)
 }
 
-/// No figures yet; `reason` says what is waited for.
+/// No figures yet; `reason` says what is waited for. A success, because browsers report every other status as an error
+/// of the page, and waiting is none.
 pub(crate) fn loading(now: i64, reason: &str) -> Page {
-    envelope(503, "loading", Some(reason), now, Value::Null)
+    envelope(200, "loading", Some(reason), now, Value::Null)
 }
 
 /// No figures, and none will come until somebody does what `reason` says.
@@ -103,11 +104,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_answer_without_figures_says_why_and_is_not_a_success() {
+    fn an_answer_that_is_not_ready_says_why() {
         for (page, status, state) in [
             (ready(7, json!({ "n": 1 })), 200, "ready"),
             (stale(7, "Aguardando.", json!({ "n": 1 })), 200, "stale"),
-            (loading(7, "Aguardando."), 503, "loading"),
+            (loading(7, "Aguardando."), 200, "loading"),
             (error(7, "Aguardando."), 503, "error"),
             (bad_parameter(7, "Aguardando."), 400, "error"),
             (not_found(7), 404, "error"),
@@ -115,7 +116,8 @@ mod tests {
             let body: Value = serde_json::from_slice(page.body.as_ref()).unwrap();
             assert_eq!((page.status, &body["state"]), (status, &json!(state)));
             assert_eq!(body["reason"].is_null(), state == "ready");
-            assert_eq!((body["data"].is_null(), &body["updated_at"]), (status != 200, &json!(7)));
+            let has_figures = state == "ready" || state == "stale";
+            assert_eq!((body["data"].is_object(), &body["updated_at"]), (has_figures, &json!(7)));
         }
     }
 

@@ -34,7 +34,10 @@ export class Live {
   #round = 0;
   #last = new Map();
 
-  /** `questions`: name -> { url: string or function, show(data, answer) }. */
+  /**
+   * `questions`: name -> { url, show(data, answer), distinct }. `url` is a string, or a function of what is chosen now;
+   * of a `distinct` question the figures of one address say nothing about another.
+   */
   constructor({ interval, questions }) {
     this.#interval = interval;
     this.#questions = questions;
@@ -76,7 +79,9 @@ export class Live {
   async refresh(aloud = false) {
     clearTimeout(this.#timer);
     const round = ++this.#round;
-    await Promise.all(Object.keys(this.#questions).map((name) => this.#askOne(name, round)));
+    // Each answer is shown when it comes: a slow one holds no other up.
+    const asked = Object.keys(this.#questions).map((name) => this.#askOne(name, round).then(() => this.#tell(false)));
+    await Promise.all(asked);
     if (round !== this.#round) return;
     this.#tell(aloud);
     window.riacho.refreshes = (window.riacho.refreshes ?? 0) + 1;
@@ -97,12 +102,13 @@ export class Live {
     const current = typeof question.url === "function" ? question.url() : question.url;
     // Overtaken: a later round is under way, or another page of the table is asked for.
     if ((round !== null && round !== this.#round) || current !== url) return;
-    this.#take(name, answer);
+    this.#take(name, answer, url);
   }
 
-  #take(name, answer) {
+  #take(name, answer, url) {
     const question = this.#questions[name];
-    const before = this.#last.get(name);
+    const last = this.#last.get(name);
+    const before = question.distinct && last?.url !== url ? undefined : last;
     let entry;
     if (answer.data !== null && answer.data !== undefined) {
       entry = { state: answer.state, reason: answer.reason, good: answer.updated_at };
@@ -118,8 +124,7 @@ export class Live {
     } else {
       entry = { state: answer.state === "loading" ? "loading" : "error", reason: answer.reason, good: null };
     }
-    this.#last.set(name, entry);
-    for (const card of document.querySelectorAll(`[data-of="${name}"]`)) markCard(card, entry);
+    this.#last.set(name, { ...entry, url });
   }
 
   #tell(aloud) {
@@ -137,6 +142,9 @@ export class Live {
       this.time.setAttribute("datetime", new Date(good).toISOString());
       say(this.time, format.timeOfDay(good));
     }
+    for (const [name, entry] of this.#last) {
+      for (const card of document.querySelectorAll(`[data-of="${name}"]`)) markCard(card, entry, worst.reason);
+    }
     say(this.reason, worst.reason ?? "");
     this.banner.hidden = !worst.reason || state === "ready";
     if (changed || aloud) {
@@ -146,15 +154,17 @@ export class Live {
   }
 }
 
-const markCard = (card, entry) => {
+/** The banner has told `told`: a card does not repeat it. */
+const markCard = (card, entry, told) => {
   card.dataset.state = entry.state;
   const empty = card.dataset.empty === "true";
   card.dataset.figures = entry.good && !empty ? "some" : "none";
   const note = card.querySelector(":scope > .note");
   if (!note) return;
+  const own = entry.reason && entry.reason !== told ? ` ${entry.reason}` : "";
   let text = "";
-  if (!entry.good) text = entry.reason ?? texts.loading;
-  else if (entry.state !== "ready") text = `${texts.dataOf(format.timeOfDay(entry.good))} ${entry.reason ?? ""}`;
+  if (!entry.good) text = own || (entry.state === "loading" ? texts.loading : `${texts.state.error}.`);
+  else if (entry.state !== "ready") text = `${texts.dataOf(format.timeOfDay(entry.good))}${own}`;
   else if (empty) text = texts.empty;
   say(note, text);
   note.hidden = text === "";

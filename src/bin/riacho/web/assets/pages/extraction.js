@@ -104,6 +104,7 @@ export default (live) => {
       },
       preview: {
         url: () => (chosen ? `/api/extraction/files/${encodeURIComponent(chosen.id)}/preview` : null),
+        distinct: true,
         show: showPreview,
       },
     },

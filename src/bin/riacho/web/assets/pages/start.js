@@ -17,7 +17,7 @@ export const interval = 2000;
 const appList = () => {
   const nodes = new Map();
   const element = el("ul", { class: "apps" }, APPS.map((id) => {
-    const badge = el("span", { class: "badge" }, t.notRunning);
+    const badge = el("span", { class: "badge" }, texts.loading);
     const link = el("a", { href: `/${id}` }, texts.pages[id].nav);
     nodes.set(id, { badge, link });
     return el("li", {}, el("article", { class: "card app", "data-app": id },

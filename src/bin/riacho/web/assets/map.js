@@ -46,7 +46,7 @@ export const salesMap = ({ of, name, moved }) => {
       return {
         geo: {
           map: "world", roam: true, ...current(), scaleLimit: { min: 1, max: ZOOM_MAX }, boundingCoords: [[WORLD.west, WORLD.north], [WORLD.east, WORLD.south]],
-          left: 0, right: 0, top: 0, bottom: 26, silent: true,
+          left: 0, right: 0, top: 0, bottom: 26, preserveAspect: "contain", aspectScale: 1, silent: true,
           itemStyle: { areaColor: colours.light, borderColor: colours.strong, borderWidth: 0.5 }, emphasis: { disabled: true }, select: { disabled: true },
         },
         legend: { bottom: 0, left: "center", type: "scroll", icon: "circle", itemGap: 16, textStyle: { color: colours.ink, fontSize: 13 }, formatter: (product) => format.label(product) },

@@ -43,7 +43,7 @@ pub(crate) fn not_found(now: i64) -> Page {
 }
 
 fn envelope(status: u16, state: &str, reason: Option<&str>, at: i64, data: Value) -> Page {
-    Page::json(status, &json!({ "state": state, "reason": reason, "updated_at": at, "data": data }))
+    Page::compact_json(status, &json!({ "state": state, "reason": reason, "updated_at": at, "data": data }))
 }
 
 /// Which page of a table is asked for.
@@ -101,6 +101,8 @@ pub(crate) fn money(cents: i128) -> String {
 
 #[cfg(test)]
 mod tests {
+    use riacho::observe::http::Request;
+
     use super::*;
 
     #[test]
@@ -113,11 +115,24 @@ mod tests {
             (bad_parameter(7, "Aguardando."), 400, "error"),
             (not_found(7), 404, "error"),
         ] {
-            let body: Value = serde_json::from_slice(page.body.as_ref()).unwrap();
-            assert_eq!((page.status, &body["state"]), (status, &json!(state)));
+            let body: Value = serde_json::from_slice(page.body()).unwrap();
+            assert_eq!((page.status(), &body["state"]), (status, &json!(state)));
             assert_eq!(body["reason"].is_null(), state == "ready");
             let has_figures = state == "ready" || state == "stale";
             assert_eq!((body["data"].is_object(), &body["updated_at"]), (has_figures, &json!(7)));
+        }
+    }
+
+    #[test]
+    fn a_page_of_a_table_is_bounded() {
+        let page_of = |query: &str| {
+            let request = Request::to(&format!("/api/sales/table?{query}")).unwrap();
+            PageOf::of(request.query()).map(|page| (page.offset(), page.size))
+        };
+        assert_eq!(page_of(""), Ok((0, 25)));
+        assert_eq!(page_of("page=3&size=10"), Ok((20, 10)));
+        for bad in ["page=0", "page=-1", "page=x", "size=0", "size=101", "page=99999999999999999999"] {
+            assert!(page_of(bad).is_err(), "{bad}");
         }
     }
 

@@ -6,6 +6,9 @@ import { texts } from "./texts.js";
 
 const PAGES = ["start", "transactions", "sales", "enrolments", "extraction", "workshop"];
 
+/** Not for everybody, but nobody should have to know them by heart. */
+const OPERATOR = ["/metrics", "/health", "/ready", "/topology", "/info"];
+
 const named = location.pathname.replace(/^\/|\/$/g, "");
 const current = PAGES.includes(named) ? named : "start";
 
@@ -52,7 +55,7 @@ document.body.replaceChildren(
   el("main", { class: "main bank", id: "main", tabindex: "-1" },
     el("div", { class: "head" }, el("div", {}, el("h1", {}, title), el("p", {}, lead)), live.element),
     live.voice, live.banner, ...content),
-  el("footer", { class: "footer" }, el("div", { class: "bank" }, el("span", {}, texts.footer), el("span", {}, texts.credits))),
+  el("footer", { class: "footer" }, el("div", { class: "bank" }, el("span", {}, texts.footer), el("span", {}, OPERATOR.flatMap((path) => [el("a", { href: path }, path), " "])), el("a", { href: "/assets/vendor/README.md" }, texts.credits))),
 );
 document.body.dataset.page = current;
 live.start();

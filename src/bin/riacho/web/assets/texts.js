@@ -178,5 +178,6 @@ const english = {
   },
 };
 
+export const languages = { "pt-BR": portuguese, en: english };
 export const language = document.documentElement.lang === "en" ? "en" : "pt-BR";
-export const texts = language === "en" ? english : portuguese;
+export const texts = languages[language];

@@ -58,4 +58,5 @@ document.body.replaceChildren(
   el("footer", { class: "footer" }, el("div", { class: "bank" }, el("span", {}, texts.footer), el("span", {}, OPERATOR.flatMap((path) => [el("a", { href: path }, path), " "])), el("a", { href: "/assets/vendor/README.md" }, texts.credits))),
 );
 document.body.dataset.page = current;
+document.querySelector(".nav [aria-current]").scrollIntoView({ inline: "center", block: "nearest" });
 live.start();

@@ -39,9 +39,12 @@ export class Chart {
   #data = null;
   #instance = null;
   #broken = false;
+  #title;
+  #summary;
 
-  constructor({ of, name, title, size, shape = "", draw, columns, rows, tools = [], below = [] }) {
+  constructor({ of, name, title, size, shape = "", draw, columns, rows, summary = null, tools = [], below = [] }) {
     [this.name, this.#draw, this.#rows, this.#columns] = [name, draw, rows, columns];
+    [this.#title, this.#summary] = [title, summary];
     this.canvas = el("div", { class: `chart ${shape}`, id: `chart-${name}`, role: "img", "aria-label": texts.chartLabel(title) });
     this.body = el("tbody", { id: `rows-${name}` });
     this.table = el("div", { class: "scroll bounded", hidden: true, tabindex: "0", role: "region", "aria-label": title },
@@ -67,7 +70,9 @@ export class Chart {
 
   show(data) {
     this.#data = data;
-    this.body.replaceChildren(...rowsOf(this.#columns, this.#rows(data)));
+    const rows = this.#rows(data);
+    this.body.replaceChildren(...rowsOf(this.#columns, rows));
+    if (this.#summary) this.canvas.setAttribute("aria-label", `${texts.chartLabel(this.#title)} ${this.#summary(rows)}`);
     this.#paint();
   }
 
@@ -127,6 +132,9 @@ const groupColumns = (first, second) => [
   { field: "share", title: texts.sales.share, kind: "number", format: String },
 ];
 
+/** What a chart says to those who do not see it. */
+const groupSummary = (rows) => rows.slice(0, 8).map((row) => `${format.label(row.name)}: ${row.text} (${row.share})`).join("; ");
+
 const groupRows = (groups) => {
   const whole = groups.reduce((sum, group) => sum + group.value, 0);
   return groups.map((group) => ({ ...group, name: group.other ? texts.other : group.name, share: format.share(group.value, whole) }));
@@ -137,6 +145,7 @@ export const donut = ({ first, second, center, ...rest }) =>
     ...rest,
     columns: groupColumns(first, second),
     rows: groupRows,
+    summary: groupSummary,
     draw: (groups, colours, width) => {
       const whole = groups.reduce((sum, group) => sum + group.value, 0);
       const narrow = width < 380;
@@ -164,6 +173,7 @@ export const bars = ({ first, second, brief = format.brief, oneColour = false, .
     ...rest,
     columns: groupColumns(first, second),
     rows: groupRows,
+    summary: groupSummary,
     draw: (groups, colours, width) => {
       const rows = [...groups].reverse();
       const longest = Math.max(...rows.map((group) => format.label(group.name, 40).length), 1);

@@ -59,7 +59,10 @@ export class Live {
   }
 
   start() {
-    document.addEventListener("visibilitychange", () => (document.hidden ? clearTimeout(this.#timer) : this.refresh()));
+    document.addEventListener("visibilitychange", () => {
+      if (document.hidden) clearTimeout(this.#timer);
+      else if (!this.#paused) this.refresh();
+    });
     this.refresh();
   }
 

@@ -7,6 +7,7 @@ use indicatif::HumanCount;
 use riacho::lifecycle::ClientState;
 use riacho::observe::log::{self, LogSettings};
 use riacho::ports::Clock as _;
+use riacho::query::Queries;
 use riacho::{Error, Launch, Snapshot, Streams, SystemClock};
 
 use crate::application::App;
@@ -59,15 +60,16 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, Failure> {
     let commit_interval = loaded.config.commit_interval();
     let board = Board::new();
     let facts = Facts::of(&loaded.config);
-    let pages = web::pages(Language::of(&loaded.config)?, &board);
-    let launch = Launch::of(topology, loaded.config).with_pages(pages);
+    let queries = Queries::new();
+    let pages = web::pages(Language::of(&loaded.config)?, &board).merge(loaded.app.pages(&queries, &board));
+    let launch = Launch::of(topology, loaded.config).with_queries(queries).with_pages(pages);
     let streams = match launch.start_unless(&|| signals.requested()) {
         Ok(streams) => streams,
         Err(Error::Stopped) => return Ok(ExitCode::SUCCESS),
         Err(error) => return Err(error.into()),
     };
     streams.metrics().add(own_metrics)?;
-    board.show("transactions", facts, streams.overview());
+    board.show(args.app.name(), facts, streams.overview());
     let mut watch = Watch {
         out: Output { json: args.report.is_some(), born, clock, labels },
         gauge: None,

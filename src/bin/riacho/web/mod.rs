@@ -9,7 +9,7 @@ mod board;
 mod language;
 mod rates;
 mod start;
-mod transactions;
+pub(crate) mod transactions;
 
 use riacho::observe::http::{Asset, Page, Pages};
 
@@ -38,12 +38,8 @@ pub(crate) fn pages(language: Language, board: &Board) -> Pages {
             Page::html(200, frame.clone()).with_header("cache-control", "no-cache")
         })
     });
-    let (start, transactions) = (board.clone(), board.clone());
-    served.with("/api/start", "the applications here, as JSON", move |_| start::answer(&start)).with(
-        "/api/transactions/summary",
-        "the main job's figures, as JSON",
-        move |_| transactions::summary(&transactions),
-    )
+    let board = board.clone();
+    served.with("/api/start", "the applications here, as JSON", move |_| start::answer(&board))
 }
 
 #[cfg(test)]

@@ -84,8 +84,8 @@ const portuguese = {
     fields: { id_sequencia: "Sequência", id_usuario: "Usuário", id_transacao: "Transação", id_produto: "Produto", endereco: "Endereço", cadastro_em: "Cadastro", id_plataforma: "Plataforma", mensagem: "Mensagem" },
   },
   transactions: {
-    transactions: "Transações", vendors: "Vendedores", open: "Janelas abertas", closed: "Janelas fechadas", late: "Atrasadas", dead: "Registros ruins", anomalies: "Anomalias",
-    table: "Agregados por vendedor", fields: { id_vendedor: "Vendedor", janela_inicio: "Início da janela", janela_fim: "Fim da janela", numero_transacoes: "Transações", valor_total_por_vendedor: "Total", valor_minimo: "Mínimo", valor_maximo: "Máximo", valor_medio: "Médio", final: "Final" }, yes: "sim", no: "não",
+    transactions: "Transações", open: "Janelas abertas", closed: "Janelas fechadas", late: "Atrasadas", dead: "Registros ruins",
+    table: "Janelas abertas por vendedor", fields: { id_vendedor: "Vendedor", janela_inicio: "Início da janela", janela_fim: "Fim da janela", numero_transacoes: "Transações", valor_total_por_vendedor: "Total", valor_minimo: "Mínimo", valor_maximo: "Máximo", valor_medio: "Médio", totais_por_moeda: "Totais por moeda" },
   },
 };
 
@@ -173,8 +173,8 @@ const english = {
     fields: { id_sequencia: "Sequence", id_usuario: "User", id_transacao: "Transaction", id_produto: "Product", endereco: "Address", cadastro_em: "Registered", id_plataforma: "Platform", mensagem: "Message" },
   },
   transactions: {
-    transactions: "Transactions", vendors: "Vendors", open: "Windows open", closed: "Windows closed", late: "Late", dead: "Bad records", anomalies: "Anomalies",
-    table: "Aggregates by vendor", fields: { id_vendedor: "Vendor", janela_inicio: "Window start", janela_fim: "Window end", numero_transacoes: "Transactions", valor_total_por_vendedor: "Total", valor_minimo: "Minimum", valor_maximo: "Maximum", valor_medio: "Average", final: "Final" }, yes: "yes", no: "no",
+    transactions: "Transactions", open: "Windows open", closed: "Windows closed", late: "Late", dead: "Bad records",
+    table: "Open windows by vendor", fields: { id_vendedor: "Vendor", janela_inicio: "Window start", janela_fim: "Window end", numero_transacoes: "Transactions", valor_total_por_vendedor: "Total", valor_minimo: "Minimum", valor_maximo: "Maximum", valor_medio: "Average", totais_por_moeda: "Totals by currency" },
   },
 };
 

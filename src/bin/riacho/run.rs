@@ -17,7 +17,7 @@ use crate::goal::Goal;
 use crate::report::{CaughtUp, Labels, Output};
 use crate::settings::Settings;
 use crate::signals::Signals;
-use crate::web::{self, Board, Facts, Language};
+use crate::web::{self, Board, Facts, PageSettings};
 use crate::{Failure, process};
 
 const EXAMPLES: &str = "\
@@ -61,7 +61,8 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, Failure> {
     let board = Board::new();
     let facts = Facts::of(&loaded.config);
     let queries = Queries::new();
-    let pages = web::pages(Language::of(&loaded.config)?, &board).merge(loaded.app.pages(&queries, &board));
+    let pages =
+        web::pages(&PageSettings::of(&loaded.config)?, &board).merge(loaded.app.pages(&queries, &board));
     let launch = Launch::of(topology, loaded.config).with_queries(queries).with_pages(pages);
     let streams = match launch.start_unless(&|| signals.requested()) {
         Ok(streams) => streams,

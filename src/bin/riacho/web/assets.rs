@@ -18,6 +18,7 @@ pub(super) static ASSETS: &[(&str, &str, &[u8])] = &[
     ("dom.js", SCRIPT, include_bytes!("assets/dom.js")),
     ("format.js", SCRIPT, include_bytes!("assets/format.js")),
     ("icon.svg", DRAWING, include_bytes!("assets/icon.svg")),
+    ("links.js", SCRIPT, include_bytes!("assets/links.js")),
     ("live.js", SCRIPT, include_bytes!("assets/live.js")),
     ("map.js", SCRIPT, include_bytes!("assets/map.js")),
     ("palette.js", SCRIPT, include_bytes!("assets/palette.js")),

@@ -6,15 +6,15 @@
 pub(crate) mod answer;
 mod assets;
 mod board;
-mod language;
 mod rates;
+mod settings;
 mod start;
 pub(crate) mod transactions;
 
 use riacho::observe::http::{Asset, Page, Pages};
 
 pub(crate) use board::{Board, Facts};
-pub(crate) use language::{KEYS, Language};
+pub(crate) use settings::{KEYS, PageSettings};
 
 /// The addresses of the pages; the script that each of them loads finds out which one it is.
 const FRAMES: [(&str, &str); 6] = [
@@ -27,8 +27,8 @@ const FRAMES: [(&str, &str); 6] = [
 ];
 
 /// All pages, their assets and `/api/start`. What the applications answer is theirs to add.
-pub(crate) fn pages(language: Language, board: &Board) -> Pages {
-    let frame = assets::FRAME.replace("{{language}}", language.tag());
+pub(crate) fn pages(settings: &PageSettings, board: &Board) -> Pages {
+    let frame = settings.frame(assets::FRAME);
     let served = assets::ASSETS.iter().fold(Pages::new(), |pages, (path, content_type, bytes)| {
         pages.with_asset(format!("/assets/{path}"), Asset::new(content_type, bytes))
     });
@@ -53,20 +53,19 @@ mod tests {
     }
 
     #[test]
-    fn every_page_is_the_frame_in_the_chosen_language() {
-        for (language, tag) in [(Language::Portuguese, "pt-BR"), (Language::English, "en")] {
-            let pages = pages(language, &Board::new());
-            for (path, _) in FRAMES {
-                let page = get(&pages, path);
-                assert_eq!(page.status(), 200, "{path}");
-                assert!(page.body_text().contains(&format!("<html lang=\"{tag}\">")), "{path}");
-            }
+    fn every_page_is_the_frame_with_the_settings_filled_in() {
+        let pages = pages(&PageSettings::default(), &Board::new());
+        for (path, _) in FRAMES {
+            let page = get(&pages, path);
+            assert_eq!((page.status(), page.content_type()), (200, "text/html; charset=utf-8"), "{path}");
+            let text = page.body_text();
+            assert!(text.contains("<html lang=\"pt-BR\"") && !text.contains("{{"), "{path}: {text}");
         }
     }
 
     #[test]
     fn whatever_a_file_asks_for_is_served() {
-        let pages = pages(Language::Portuguese, &Board::new());
+        let pages = pages(&PageSettings::default(), &Board::new());
         let mut seen = 0;
         let texts = assets::ASSETS.iter().filter(|(path, ..)| {
             !path.starts_with("vendor/") && (path.ends_with(".js") || path.ends_with(".css"))

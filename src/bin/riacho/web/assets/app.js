@@ -1,6 +1,7 @@
 // The frame around every page: header, navigation, theme, and the page that the address names.
 
 import { button, el, icon, svg } from "./dom.js";
+import { hrefOf } from "./links.js";
 import { Live } from "./live.js";
 import { texts } from "./texts.js";
 
@@ -24,7 +25,7 @@ const brand = () =>
 const navigation = () =>
   el("nav", { class: "nav", "aria-label": texts.menu },
     el("ul", {}, PAGES.map((page) =>
-      el("li", {}, el("a", { href: page === "start" ? "/" : `/${page}`, "aria-current": page === current ? "page" : null }, texts.pages[page].nav)))));
+      el("li", {}, el("a", { href: hrefOf(page), "aria-current": page === current ? "page" : null }, texts.pages[page].nav)))));
 
 const themeButton = () => {
   const node = button("", { id: "theme", onclick: () => window.riacho.toggleTheme() });

@@ -2,6 +2,7 @@
 
 import { card, figures, setEmpty, spark } from "../card.js";
 import { button, el, icon, say } from "../dom.js";
+import { hrefOf, isElsewhere } from "../links.js";
 import { rowsOf, headOf } from "../table.js";
 import { topologyDrawing } from "../topology.js";
 import * as format from "../format.js";
@@ -18,7 +19,7 @@ const appList = () => {
   const nodes = new Map();
   const element = el("ul", { class: "apps" }, APPS.map((id) => {
     const badge = el("span", { class: "badge" }, texts.loading);
-    const link = el("a", { href: `/${id}` }, texts.pages[id].nav);
+    const link = el("a", { href: hrefOf(id) }, texts.pages[id].nav);
     nodes.set(id, { badge, link });
     return el("li", {}, el("article", { class: "card app", "data-app": id },
       el("div", { class: "top" }, icon(id), el("h3", {}, link)), el("p", {}, texts.pages[id].about), badge));
@@ -28,8 +29,8 @@ const appList = () => {
       const node = nodes.get(app.id);
       if (!node) continue;
       node.badge.className = `badge ${app.running ? (TONE[app.state] ?? (app.state ? "warn" : "good")) : ""}`;
-      say(node.badge, app.running ? (t.states[app.state ?? "RUNNING"] ?? app.state) : t.notRunning);
-      if (app.href && /^(\/|https?:)/.test(app.href)) node.link.setAttribute("href", app.href);
+      const absent = isElsewhere(app.id) ? t.elsewhere : t.notRunning;
+      say(node.badge, app.running ? (t.states[app.state ?? "RUNNING"] ?? app.state) : absent);
     }
   };
   return { element, show };

@@ -1,69 +1,16 @@
 //! The start page, and what all pages have in common.
 
-use std::num::NonZeroU32;
-
 use serde_json::{Value, json};
 
-use crate::support::{App, Browser, Client, Kafka, Key, Process, TestRecord, unique};
-use crate::transactions::generator::{Generator, GeneratorOptions};
+use super::scene::Scene;
+use crate::support::{Browser, Key};
 
-const PARTITIONS: i32 = 3;
 const RECORDS: usize = 500;
-
-/// The program with its main job, `RECORDS` transactions in its input.
-struct Scene {
-    process: Process,
-    client: Client,
-    input: String,
-    generator: Generator,
-}
-
-impl Scene {
-    fn set(name: &str, settings: &[(&str, &str)]) -> Scene {
-        let client = Kafka::shared().client().clone();
-        let [input, output, anomalies] =
-            ["in", "out", "anomalies"].map(|what| unique(&format!("{name}-{what}")));
-        for topic in [&input, &output, &anomalies] {
-            client.create_topic(topic, PARTITIONS);
-        }
-        let app = App::on(&client, name)
-            .with("transactions.input.topic", &input)
-            .with("transactions.output.topic", &output)
-            .with("transactions.anomalies.topic", &anomalies)
-            .with("transactions.input.keyed.by.vendor", "false");
-        let app = settings.iter().fold(app, |app, (key, value)| app.with(key, value));
-        let vendors = NonZeroU32::new(20).expect("it is not zero");
-        let generator = Generator::new(GeneratorOptions { vendors, ..GeneratorOptions::default() });
-        let mut process = app.spawn();
-        process.await_that("it is ready", |process| {
-            process.get("/ready").is_some_and(|(status, _)| status == 200)
-        });
-        let generator = generator.expect("the options are sound");
-        let mut scene = Scene { process, client, input, generator };
-        scene.feed(RECORDS);
-        scene
-    }
-
-    fn feed(&mut self, count: usize) {
-        let now = riacho::ports::Clock::now(&riacho::SystemClock::new());
-        let draw = |_| {
-            let transaction = self.generator.next(now);
-            let mut value = Vec::new();
-            transaction.write_json(&mut value);
-            TestRecord::new(transaction.key().to_vec(), value).at(transaction.time.as_millis())
-        };
-        let records: Vec<TestRecord> = (0..count).map(draw).collect();
-        self.client.produce(&self.input, &records);
-    }
-
-    fn origin(&self) -> String {
-        format!("http://127.0.0.1:{}", self.process.port)
-    }
-}
 
 #[test]
 fn the_start_page_shows_what_runs_and_asks_nobody_else() {
     let mut scene = Scene::set("start-page", &[]);
+    scene.feed(RECORDS);
     let browser = Browser::start();
     browser.open(&scene.origin());
     // Each transaction is processed twice: before and after its repartition topic.

@@ -7,7 +7,7 @@ use crate::support::Browser;
 
 #[test]
 fn the_open_windows_are_what_was_sent_page_by_page() {
-    let mut scene = Scene::set("vendors-page", &[("transactions.window.size.ms", "86400000")]);
+    let mut scene = Scene::set("vendors-page", &[("transactions.window.size.ms", "604800000")]);
     scene.feed(400);
     let browser = Browser::start();
     browser.open(&format!("{}/transactions", scene.origin()));
@@ -30,7 +30,7 @@ fn the_open_windows_are_what_was_sent_page_by_page() {
 
 #[test]
 fn a_hostile_vendor_is_shown_as_text_and_breaks_nothing() {
-    let scene = Scene::set("hostile-page", &[("transactions.window.size.ms", "86400000")]);
+    let scene = Scene::set("hostile-page", &[("transactions.window.size.ms", "604800000")]);
     let hostile = [
         "<img src=x onerror=\"window.owned=1\">",
         "'; DROP TABLE sales; --",

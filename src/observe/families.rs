@@ -89,7 +89,7 @@ impl<const N: usize> Family<IntGaugeVec, N> {
             let value = metric.get_label().iter().find(|pair| pair.name() == label);
             let sum = sums.entry(value.map_or("", |pair| pair.value()).to_owned()).or_insert(0_i64);
             // A gauge of whole numbers: the fraction that is cut off is none.
-            *sum = sum.saturating_add(metric.get_gauge().value() as i64);
+            *sum = sum.saturating_add(metric.get_gauge().get_value() as i64);
         }
         sums
     }

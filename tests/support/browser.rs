@@ -181,9 +181,4 @@ impl Browser {
             .collect();
         assert!(elsewhere.is_empty(), "other hosts were asked: {elsewhere:?}");
     }
-
-    /// What the window shows, as PNG in base64.
-    pub(crate) fn screenshot(&self) -> String {
-        self.driver.get("screenshot").as_str().unwrap_or_default().to_owned()
-    }
 }

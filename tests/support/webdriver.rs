@@ -77,16 +77,6 @@ impl WebDriver {
         Self::value(command, self.exchange("POST", &path, Some(parameters)))
     }
 
-    /// A question to the session.
-    ///
-    /// # Panics
-    /// As [`post`](Self::post).
-    #[track_caller]
-    pub(super) fn get(&self, question: &str) -> Value {
-        let path = format!("/session/{}/{question}", self.session);
-        Self::value(question, self.exchange("GET", &path, None))
-    }
-
     #[track_caller]
     fn value(command: &str, answer: Option<Value>) -> Value {
         let mut answer = answer.unwrap_or_else(|| panic!("{command}: chromedriver does not answer"));

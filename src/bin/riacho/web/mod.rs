@@ -39,7 +39,12 @@ pub(crate) fn pages(settings: &PageSettings, board: &Board) -> Pages {
         })
     });
     let board = board.clone();
-    served.with("/api/start", "the applications here, as JSON", move |_| start::answer(&board))
+    let absent = board.clone();
+    served.with("/api/start", "the applications here, as JSON", move |_| start::answer(&board)).with_prefix(
+        "/api/",
+        "",
+        move |_| answer::not_found(absent.now()),
+    )
 }
 
 #[cfg(test)]

@@ -71,10 +71,14 @@ fn vendors(request: &Request, totals: &View, board: &Board, known: &Mutex<Option
     // Whoever comes meanwhile waits for the same listing.
     let mut known = known.lock().unwrap_or_else(PoisonError::into_inner);
     let now = board.clock().monotonic();
+    let mut reason = None;
     if known.as_ref().is_none_or(|listing| now.saturating_sub(listing.read) > LISTING_AGE_MAX) {
         match list(totals) {
             Ok(rows) => *known = Some(Listing { read: now, at: board.now(), rows: Arc::new(rows) }),
-            Err(QueryError::Unavailable { .. }) => return answer::loading(board.now(), MOVING),
+            Err(QueryError::Unavailable { .. }) if known.is_none() => {
+                return answer::loading(board.now(), MOVING);
+            }
+            Err(QueryError::Unavailable { .. }) => reason = Some(MOVING),
             Err(error) => {
                 tracing::error!(%error, "the open windows cannot be listed");
                 return answer::error(board.now(), UNREADABLE);
@@ -86,7 +90,11 @@ fn vendors(request: &Request, totals: &View, board: &Board, known: &Mutex<Option
     };
     let (skip, take) = (index(page.offset()), index(page.size));
     let shown: Vec<Value> = rows.iter().skip(skip).take(take).map(row).collect();
-    answer::ready(*at, page.table(rows.len() as u64, shown))
+    let table = page.table(rows.len() as u64, shown);
+    match reason {
+        None => answer::ready(*at, table),
+        Some(reason) => answer::stale(*at, reason, table),
+    }
 }
 
 fn index(number: u64) -> usize {

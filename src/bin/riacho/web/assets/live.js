@@ -111,6 +111,8 @@ export class Live {
   #take(name, answer, url) {
     const question = this.#questions[name];
     const last = this.#last.get(name);
+    // Nobody answers below this address; of a thing that was chosen, the server knows better why.
+    if (answer.status === 404 && !question.distinct) answer.reason = texts.notServed;
     const before = question.distinct && last?.url !== url ? undefined : last;
     let entry;
     if (answer.data !== null && answer.data !== undefined) {

@@ -29,7 +29,7 @@ export const figures = (list, { wide = false } = {}) => {
   const show = (name, raw, text, sub = "") => {
     const node = nodes.get(name);
     node.value.dataset.value = raw ?? "";
-    node.value.classList.toggle("long", text.length > 8);
+    node.value.style.setProperty("--letters", text.length);
     say(node.value, text);
     say(node.sub, sub);
   };

@@ -1,10 +1,11 @@
-// Colours that colour-blind eyes tell apart (Okabe and Ito's), fixed per name: one product has one colour everywhere.
+// Colours that colour-blind eyes tell apart, fixed per name: one product has one colour everywhere. They are Okabe and
+// Ito's; orange and sky blue are darker than theirs, to stand out from white as well as from black (3:1).
 
-const SET = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#7a6fbe", "#8c6d31"];
+const SET = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#c27c00", "#3a93cf", "#7a6fbe", "#8c6d31"];
 
 const FIXED = new Map([
   ["Product A", "#0072b2"], ["Product B", "#d55e00"], ["Product C", "#009e73"],
-  ["Manhã", "#e69f00"], ["Tarde", "#56b4e9"], ["Noite", "#0072b2"],
+  ["Manhã", "#c27c00"], ["Tarde", "#3a93cf"], ["Noite", "#0072b2"],
   ["Mobile", "#0072b2"], ["Laptop", "#d55e00"], ["Tablet", "#009e73"],
 ]);
 

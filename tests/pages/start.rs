@@ -1,5 +1,7 @@
 //! The start page, and what all pages have in common.
 
+use std::collections::BTreeSet;
+
 use serde_json::{Value, json};
 
 use super::scene::Scene;
@@ -34,11 +36,12 @@ fn the_start_page_shows_what_runs_and_asks_nobody_else() {
     let described: Value = serde_json::from_str(&described).expect("it is JSON");
     let subtopologies = described["subtopologies"].as_array().expect("there are some");
     let names = subtopologies.iter().flat_map(|one| one["nodes"].as_array().expect("each has nodes"));
-    let names: Vec<&str> = names.filter_map(|node| node["name"].as_str()).collect();
+    let names: BTreeSet<String> = names.filter_map(|node| node["name"].as_str().map(str::to_owned)).collect();
     let drawn = browser
         .run("return [...document.querySelectorAll('.topology .node title')].map((t) => t.textContent)");
-    let listed: Vec<String> = browser.rows("topology").into_iter().map(|row| row[1].clone()).collect();
-    assert_eq!(drawn, json!(names));
+    let drawn: BTreeSet<String> = serde_json::from_value(drawn).expect("a list of texts");
+    let listed: BTreeSet<String> = browser.rows("topology").into_iter().map(|row| row[1].clone()).collect();
+    assert_eq!(drawn, names);
     assert_eq!(listed, names);
     let stores = browser
         .run("return [...document.querySelectorAll('.topology .store title')].map((t) => t.textContent)");

@@ -52,6 +52,10 @@ fn the_start_page_shows_what_runs_and_asks_nobody_else() {
     scene.feed(100);
     processed(RECORDS + 100);
     assert!(browser.is("window.notReloaded"));
+
+    let policy = browser.run("return (await fetch('/')).headers.get('content-security-policy')");
+    let policy = policy.as_str().expect("there is one");
+    assert!(policy.starts_with("default-src 'self';") && !policy.contains("unsafe"), "{policy}");
     browser.assert_quiet(&scene.origin());
 }
 

@@ -147,18 +147,20 @@ impl Browser {
     /// among them.
     pub(crate) fn complaints(&self) -> Vec<String> {
         let entries = self.log("browser");
-        let is_bad = |entry: &&Value| matches!(entry["level"].as_str(), Some("SEVERE" | "WARNING"));
-        entries.iter().filter(is_bad).map(|entry| entry["message"].to_string()).collect()
+        let is_bad = |entry: &&Value| matches!(text_of(entry, "level"), Some("SEVERE" | "WARNING"));
+        let message = |entry: &Value| text_of(entry, "message").unwrap_or_default().to_owned();
+        entries.iter().filter(is_bad).map(message).collect()
     }
 
     /// The addresses that the page asked for since this was last asked.
     pub(crate) fn requests(&self) -> Vec<String> {
         let entries = self.log("performance");
         let address = |entry: &Value| {
-            let event: Value = serde_json::from_str(entry["message"].as_str()?).ok()?;
+            let event: Value = serde_json::from_str(text_of(entry, "message")?).ok()?;
             let event = event.get("message")?;
-            let is_request = event["method"] == json!("Network.requestWillBeSent");
-            event["params"]["request"]["url"].as_str().filter(|_| is_request).map(str::to_owned)
+            let is_request = text_of(event, "method") == Some("Network.requestWillBeSent");
+            let address = event.pointer("/params/request/url")?.as_str()?;
+            is_request.then(|| address.to_owned())
         };
         entries.iter().filter_map(address).collect()
     }
@@ -181,4 +183,8 @@ impl Browser {
             .collect();
         assert!(elsewhere.is_empty(), "other hosts were asked: {elsewhere:?}");
     }
+}
+
+fn text_of<'v>(value: &'v Value, field: &str) -> Option<&'v str> {
+    value.get(field)?.as_str()
 }

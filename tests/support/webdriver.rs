@@ -53,7 +53,7 @@ impl WebDriver {
             || {
                 driver
                     .exchange("GET", "/status", None)
-                    .filter(|answer| answer["value"]["ready"] == json!(true))
+                    .filter(|answer| answer.pointer("/value/ready") == Some(&json!(true)))
             },
         );
         let wanted = json!({ "capabilities": { "alwaysMatch": {
@@ -62,7 +62,7 @@ impl WebDriver {
             "goog:loggingPrefs": { "browser": "ALL", "performance": "ALL" },
         } } });
         let answer = driver.exchange("POST", "/session", Some(&wanted)).unwrap_or_default();
-        let session = answer["value"]["sessionId"].as_str();
+        let session = answer.pointer("/value/sessionId").and_then(Value::as_str);
         driver.session = session.unwrap_or_else(|| panic!("Chromium does not start: {answer}")).to_owned();
         driver
     }
@@ -80,10 +80,11 @@ impl WebDriver {
     #[track_caller]
     fn value(command: &str, answer: Option<Value>) -> Value {
         let mut answer = answer.unwrap_or_else(|| panic!("{command}: chromedriver does not answer"));
-        if let Some(error) = answer["value"]["error"].as_str() {
-            panic!("{command}: {error}: {}", answer["value"]["message"]);
+        if let Some(error) = answer.pointer("/value/error").and_then(Value::as_str) {
+            let message = answer.pointer("/value/message").and_then(Value::as_str);
+            panic!("{command}: {error}: {}", message.unwrap_or_default());
         }
-        answer["value"].take()
+        answer.get_mut("value").map(Value::take).unwrap_or_default()
     }
 
     fn exchange(&self, method: &str, path: &str, body: Option<&Value>) -> Option<Value> {

@@ -25,7 +25,7 @@ use riacho::query::Queries;
 use riacho::{Launch, Snapshot, Streams, SystemClock};
 
 use crate::signals::Signals;
-use crate::web::{self, Board, Facts, PageSettings};
+use crate::web::{self, Facts, PageSettings};
 
 use board::Board;
 use broker::{Broker, Place};
@@ -127,12 +127,12 @@ fn play(
     duration: Option<Duration>,
 ) -> Result<Verdict, Box<dyn Error>> {
     let clock = SystemClock::new();
-    let (board, queries) = (Board::new(), Queries::new());
+    let (shown, queries) = (web::Board::new(), Queries::new());
     let pages =
-        web::pages(&PageSettings::default(), &board).merge(web::transactions::pages(&queries, &board));
+        web::pages(&PageSettings::default(), &shown).merge(web::transactions::pages(&queries, &shown));
     let launch = Launch::of(scene.topology()?, scene.config.clone());
     let streams = launch.with_queries(queries).with_pages(pages).start_unless(&|| signals.requested())?;
-    board.show("transactions", Facts::of(&scene.config), streams.overview());
+    shown.show("transactions", Facts::of(&scene.config), streams.overview());
     if !on_terminal {
         if let Some(address) = streams.http_address() {
             say(&format!("pages at http://{address}/"))?;

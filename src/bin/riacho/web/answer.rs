@@ -138,8 +138,8 @@ mod tests {
 
     #[test]
     fn money_is_exact_beyond_what_a_double_holds() {
-        assert_eq!(money(9_007_199_254_740_993_01), "9007199254740993.01");
-        assert_eq!((money(5), money(-1_00), money(-1)), ("0.05".into(), "-1.00".into(), "-0.01".into()));
+        assert_eq!(money(900_719_925_474_099_301), "9007199254740993.01");
+        assert_eq!((money(5), money(-100), money(-1)), ("0.05".into(), "-1.00".into(), "-0.01".into()));
     }
 
     #[test]

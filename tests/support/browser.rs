@@ -49,17 +49,18 @@ impl Browser {
         self.driver.post("execute/sync", &json!({ "script": script, "args": [] }))
     }
 
-    /// Returns when a JavaScript expression is true.
+    /// Returns when a JavaScript expression is true. It may look at elements that are not there yet.
     #[track_caller]
     pub(crate) fn await_true(&self, expression: &str) {
-        await_until(LIMIT, expression, || self.is(expression));
+        let script = format!("try {{ return Boolean({expression}) }} catch {{ return false }}");
+        await_until(LIMIT, expression, || self.run(&script) == json!(true));
     }
 
     /// Returns what a JavaScript expression is as soon as that is something.
     #[track_caller]
     pub(crate) fn await_value(&self, expression: &str) -> Value {
         await_some(LIMIT, expression, || {
-            let value = self.run(&format!("return {expression}"));
+            let value = self.run(&format!("try {{ return {expression} }} catch {{ return null }}"));
             (!value.is_null()).then_some(value)
         })
     }

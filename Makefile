@@ -1,10 +1,12 @@
 # `make` says what there is. Everything first runs scripts/setup.sh, which installs what is missing or says what it is.
 .DEFAULT_GOAL := help
-.PHONY: help setup build demo up down test lint bench soak clean
+ORIGIN ?= http://127.0.0.1:9464
+PAGES ?= start transactions
+.PHONY: help setup build demo up down test lint bench soak screenshots clean
 export PATH := $(HOME)/.cargo/bin:$(PATH)
 
 help: ## This list
-	@awk -F ':[^#]*## ' '/^[a-z]+:.*## / { printf "make %-6s  %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':[^#]*## ' '/^[a-z]+:.*## / { printf "make %-11s  %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: ## Install what a build needs (apt-get as root), or say what is missing
 	@scripts/setup.sh build
@@ -35,6 +37,10 @@ bench: setup ## Side by side with Kafka Streams, outputs verified
 soak: ## Kill, freeze and rebalance for MINUTES=30
 	@scripts/setup.sh test
 	@MINUTES=$(MINUTES) scripts/soak.sh
+
+screenshots: ## Pictures of the pages of a running riacho into docs/screenshots: ORIGIN=http://127.0.0.1:8501 PAGES="start sales"
+	@scripts/setup.sh test
+	@scripts/screenshots.sh $(ORIGIN) $(PAGES)
 
 clean: ## Remove what was built
 	cargo clean

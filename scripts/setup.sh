@@ -34,6 +34,9 @@ library zlib || missing+=(zlib1g-dev)
 if [ "$purpose" = test ]; then # also where Docker runs: the clusters whose servers are killed one by one are JVMs
   have java || missing+=(default-jdk-headless)
   have mvn || missing+=(maven)
+  # The pages are opened in a real browser.
+  have chromium || have google-chrome || missing+=(chromium)
+  have chromedriver || missing+=(chromium-driver)
 fi
 
 if [ ${#missing[@]} -gt 0 ]; then

@@ -10,6 +10,7 @@ mod internal_topics;
 pub mod kafka;
 pub mod lifecycle;
 pub mod observe;
+mod overview;
 pub mod ports;
 mod progress;
 pub mod query;
@@ -23,6 +24,7 @@ mod worker;
 
 pub use clock::SystemClock;
 pub use error::Error;
+pub use overview::Overview;
 pub use progress::Snapshot;
 pub use riacho_topology::store;
 pub use riacho_topology::{

@@ -59,6 +59,15 @@ impl TaskLayout {
         inputs.topics.get(inputs.lead).map(|(topic, partitions)| (topic.as_str(), *partitions))
     }
 
+    /// All tasks.
+    pub(crate) fn all(&self) -> Vec<TaskId> {
+        let tasks = |subtopology| {
+            let partitions = self.lead(subtopology).map_or(0, |(_, partitions)| partitions);
+            (0..partitions).map(move |partition| TaskId { subtopology, partition })
+        };
+        (0..self.inputs.len()).flat_map(tasks).collect()
+    }
+
     /// The tasks that an assignment of lead partitions stands for.
     pub(crate) fn tasks(&self, partitions: &[TopicPartition]) -> BTreeSet<TaskId> {
         partitions.iter().filter_map(|partition| self.task(partition)).collect()

@@ -23,6 +23,7 @@ use crate::lifecycle::{ClientState, Lifecycle, Limits};
 use crate::observe::http::{Pages, Probe, TopologyFormat};
 use crate::observe::metrics::{BrokerStatistics, ClientMetrics};
 use crate::observe::{HttpServer, Metrics, Observer};
+use crate::overview::Overview;
 use crate::ports::{ClientError, ClientErrorKind, Clock, NewTopic, StateProvider, StateReader, TaskState};
 use crate::progress::{Progress, Snapshot};
 use crate::query::{Announcer, Neighbours, Readers, Site, StoreFacts};
@@ -63,6 +64,7 @@ pub struct Streams {
     progress: Progress,
     exactly_once: bool,
     topology: Arc<Topology>,
+    layout: Arc<TaskLayout>,
     http: Option<HttpServer>,
     announcer: Option<Announcer>,
     readers: Arc<Readers>,
@@ -237,6 +239,7 @@ impl Streams {
             progress,
             exactly_once: config.guarantee() == Guarantee::ExactlyOnce,
             topology,
+            layout: Arc::clone(&layout),
             http,
             announcer,
             readers,
@@ -329,6 +332,17 @@ impl Streams {
     /// How far it is.
     pub fn progress(&self) -> Snapshot {
         self.progress.lock().clone()
+    }
+
+    /// A handle that sees all this, for pages and other threads.
+    pub fn overview(&self) -> Overview {
+        Overview {
+            lifecycle: Arc::clone(&self.lifecycle),
+            metrics: self.metrics.clone(),
+            progress: self.progress.clone(),
+            topology: Arc::clone(&self.topology),
+            layout: Arc::clone(&self.layout),
+        }
     }
 
     /// The computation that runs.

@@ -2,6 +2,7 @@
 
 mod architecture;
 mod broker;
+mod pages;
 mod recovery;
 mod replay;
 mod security;

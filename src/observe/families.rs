@@ -1,6 +1,6 @@
 //! Families of metrics with a fixed number of labels, and series that disappear with their owners.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Mutex, PoisonError};
 
 use prometheus::core::Collector;
@@ -78,6 +78,20 @@ impl<F: Labelled, const N: usize> Family<F, N> {
     /// The series with these values, there until its owner is dropped.
     pub(super) fn owned(&self, values: [&str; N]) -> Series<F> {
         Series { metric: self.with(values), family: self.0.clone(), values: values.map(str::to_owned).into() }
+    }
+}
+
+impl<const N: usize> Family<IntGaugeVec, N> {
+    /// The sums of the series that have the same value of `label`.
+    pub(super) fn sums_by(&self, label: &str) -> BTreeMap<String, i64> {
+        let mut sums = BTreeMap::new();
+        for metric in self.0.collect().iter().flat_map(|family| family.get_metric()) {
+            let value = metric.get_label().iter().find(|pair| pair.name() == label);
+            let sum = sums.entry(value.map_or("", |pair| pair.value()).to_owned()).or_insert(0_i64);
+            // A gauge of whole numbers: the fraction that is cut off is none.
+            *sum = sum.saturating_add(metric.get_gauge().get_value() as i64);
+        }
+        sums
     }
 }
 

@@ -203,6 +203,17 @@ impl Metrics {
         Ok(())
     }
 
+    /// The bytes of each store on disk and in memtables, all tasks added up.
+    pub fn store_bytes(&self) -> BTreeMap<String, u64> {
+        let mut bytes = BTreeMap::new();
+        for family in [&self.0.families.rocksdb_sst, &self.0.families.rocksdb_memtable] {
+            for (store, sum) in family.sums_by("store") {
+                *bytes.entry(store).or_default() += sum.max(0).unsigned_abs();
+            }
+        }
+        bytes
+    }
+
     /// Writes every metric in Prometheus' text format 0.0.4, with the states of `lifecycle` as they are at `now`.
     ///
     /// # Errors

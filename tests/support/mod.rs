@@ -4,6 +4,7 @@
 //! Both hand out a [`Client`], which fills topics and reads them back. Nothing here outlives the test process.
 
 mod app;
+mod browser;
 mod client;
 mod cluster;
 mod container;
@@ -19,8 +20,10 @@ mod settings;
 mod topics;
 mod transaction;
 mod wait;
+mod webdriver;
 
 pub(crate) use app::{App, LIMIT, Process, Running, get, get_with, metric};
+pub(crate) use browser::{Browser, Key};
 pub(crate) use client::{Client, Isolation, unique};
 pub(crate) use cluster::{Cluster, Door, Shape};
 pub(crate) use jars::cache;

@@ -2,12 +2,15 @@
 
 use clap::ValueEnum;
 use riacho::config::{Config, ConfigErrors, KeySpec};
+use riacho::observe::http::Pages;
 use riacho::observe::metrics::OwnMetrics;
+use riacho::query::Queries;
 use riacho::{Topology, TopologyError};
 
-use crate::transactions;
 use crate::transactions::business::BusinessMetrics;
 use crate::transactions::config::TransactionsConfig;
+use crate::web::Board;
+use crate::{transactions, web};
 
 /// Which application.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -73,6 +76,11 @@ pub(crate) trait Application {
     fn emits(&self) -> String {
         "update".to_owned()
     }
+
+    /// What its page asks, below `/api/` and its name, answered with `queries` of its stores.
+    fn pages(&self, _queries: &Queries, _board: &Board) -> Pages {
+        Pages::new()
+    }
 }
 
 impl Application for TransactionsConfig {
@@ -100,5 +108,9 @@ impl Application for TransactionsConfig {
 
     fn emits(&self) -> String {
         format!("{:?}", self.emit)
+    }
+
+    fn pages(&self, queries: &Queries, board: &Board) -> Pages {
+        web::transactions::pages(queries, board)
     }
 }

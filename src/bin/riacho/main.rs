@@ -19,6 +19,7 @@ mod topics;
 mod topology_verbs;
 mod transactions;
 mod verify;
+mod web;
 
 use std::error::Error;
 use std::io::{self, ErrorKind, Write as _};

@@ -7,7 +7,8 @@ use indicatif::HumanCount;
 use riacho::lifecycle::ClientState;
 use riacho::observe::log::{self, LogSettings};
 use riacho::ports::Clock as _;
-use riacho::{Error, Snapshot, Streams, SystemClock};
+use riacho::query::Queries;
+use riacho::{Error, Launch, Snapshot, Streams, SystemClock};
 
 use crate::application::App;
 use crate::cli::ReportFormat;
@@ -16,6 +17,7 @@ use crate::goal::Goal;
 use crate::report::{CaughtUp, Labels, Output};
 use crate::settings::Settings;
 use crate::signals::Signals;
+use crate::web::{self, Board, Facts, PageSettings};
 use crate::{Failure, process};
 
 const EXAMPLES: &str = "\
@@ -28,8 +30,8 @@ SIGTERM or Ctrl-C: commits what is done, writes the state, leaves the group, and
 one ends at once, with 143 or 130; nothing is lost or counted twice, but the next start may have more \
 to restore.
 
-What it does is served at http://127.0.0.1:9464/metrics, /health, /ready and /topology [setting: \
-riacho.http.address].";
+What it does is shown at http://127.0.0.1:9464/, and served at /metrics, /health, /ready and /topology \
+[setting: riacho.http.address].";
 
 #[derive(clap::Args)]
 #[command(after_help = EXAMPLES)]
@@ -56,12 +58,19 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, Failure> {
     let goal = if args.until_caught_up { Goal::of(&loaded, &topology, &signals)? } else { None };
     let labels = Labels::of(&loaded.config, loaded.app.emits());
     let commit_interval = loaded.config.commit_interval();
-    let streams = match Streams::start_with(topology, loaded.config, &|| signals.requested()) {
+    let board = Board::new();
+    let facts = Facts::of(&loaded.config);
+    let queries = Queries::new();
+    let pages =
+        web::pages(&PageSettings::of(&loaded.config)?, &board).merge(loaded.app.pages(&queries, &board));
+    let launch = Launch::of(topology, loaded.config).with_queries(queries).with_pages(pages);
+    let streams = match launch.start_unless(&|| signals.requested()) {
         Ok(streams) => streams,
         Err(Error::Stopped) => return Ok(ExitCode::SUCCESS),
         Err(error) => return Err(error.into()),
     };
     streams.metrics().add(own_metrics)?;
+    board.show(args.app.name(), facts, streams.overview());
     let mut watch = Watch {
         out: Output { json: args.report.is_some(), born, clock, labels },
         gauge: None,

@@ -8,8 +8,8 @@ use riacho::config::{Config, ConfigErrors, RawConfig};
 use riacho::kafka::ClientSettings;
 use riacho::observe::log::{self, LogSettings};
 
-use crate::Failure;
 use crate::application::{App, Application};
+use crate::{Failure, web};
 
 /// The flags of every verb that has settings.
 #[derive(clap::Args, Clone, Debug, Default)]
@@ -49,7 +49,7 @@ impl Settings {
 
     /// All layers, `presets` lowest.
     fn raw(&self, app: App, presets: &[(&str, &str)]) -> RawConfig {
-        let raw = RawConfig::new(&[app.keys()]).preset("application.id", app.name());
+        let raw = RawConfig::new(&[app.keys(), web::KEYS]).preset("application.id", app.name());
         let raw = presets.iter().fold(raw, |raw, (key, value)| raw.preset(key, value));
         let raw = self.config.iter().fold(raw, |raw, path| raw.file(path));
         let bootstrap = self.bootstrap_server.iter().map(|servers| format!("bootstrap.servers={servers}"));

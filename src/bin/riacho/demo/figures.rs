@@ -35,7 +35,7 @@ pub(super) struct Figures {
     pub(super) title: String,
     pub(super) stage: Stage,
     pub(super) state: ClientState,
-    pub(super) metrics_url: Option<String>,
+    pub(super) page_url: Option<String>,
     pub(super) topology: String,
     /// Since transactions flow.
     pub(super) lasted: Duration,
@@ -151,7 +151,7 @@ impl Meter {
             title: self.title.clone(),
             stage,
             state: streams.state(),
-            metrics_url: streams.http_address().map(|address| format!("http://{address}/metrics")),
+            page_url: streams.http_address().map(|address| format!("http://{address}/")),
             topology: outline(streams),
             lasted: self.began.map_or(Duration::ZERO, |began| until.saturating_sub(began)),
             duration: self.duration,

@@ -21,9 +21,11 @@ use std::time::Duration;
 
 use riacho::observe::log::{self, LogSettings};
 use riacho::ports::Clock as _;
-use riacho::{Snapshot, Streams, SystemClock};
+use riacho::query::Queries;
+use riacho::{Launch, Snapshot, Streams, SystemClock};
 
 use crate::signals::Signals;
+use crate::web::{self, Facts, PageSettings};
 
 use board::Board;
 use broker::{Broker, Place};
@@ -125,8 +127,16 @@ fn play(
     duration: Option<Duration>,
 ) -> Result<Verdict, Box<dyn Error>> {
     let clock = SystemClock::new();
-    let streams = Streams::start_with(scene.topology()?, scene.config.clone(), &|| signals.requested())?;
+    let (shown, queries) = (web::Board::new(), Queries::new());
+    let pages =
+        web::pages(&PageSettings::default(), &shown).merge(web::transactions::pages(&queries, &shown));
+    let launch = Launch::of(scene.topology()?, scene.config.clone());
+    let streams = launch.with_queries(queries).with_pages(pages).start_unless(&|| signals.requested())?;
+    shown.show("transactions", Facts::of(&scene.config), streams.overview());
     if !on_terminal {
+        if let Some(address) = streams.http_address() {
+            say(&format!("pages at http://{address}/"))?;
+        }
         say("waiting for the consumer group")?;
     }
     let mut screen =

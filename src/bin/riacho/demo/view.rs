@@ -318,7 +318,7 @@ fn draw_foot(frame: &mut Frame<'_>, area: Rect, figures: &Figures, ink: Ink) {
         Stage::Starting | Stage::Running => "q ends and proves",
     };
     let mut last = vec![Span::raw(" "), Span::styled(keys, Style::new().add_modifier(Modifier::BOLD))];
-    if let Some(url) = &figures.metrics_url {
+    if let Some(url) = &figures.page_url {
         last.push(Span::styled(format!("   {url}"), ink.label()));
     }
     let [topology, keys] = Layout::vertical([Constraint::Min(1), Constraint::Length(1)]).areas(area);
@@ -351,7 +351,7 @@ mod tests {
             title: "embedded Kafka 127.0.0.1:9092  exactly_once_v2  2 threads".to_owned(),
             stage: Stage::Running,
             state: ClientState::Running,
-            metrics_url: Some("http://127.0.0.1:9464/metrics".to_owned()),
+            page_url: Some("http://127.0.0.1:9464/".to_owned()),
             topology: "financial_transactions → totals, profiles → aggregated_transactions".to_owned(),
             lasted: Duration::from_secs(65),
             duration: None,

@@ -13,7 +13,7 @@ use super::config::TransactionsConfig;
 use super::transaction::{Transaction, TransactionSerde};
 
 /// The store of the windowed aggregates. Its name is part of the changelog's: a change would lose the state.
-const TOTALS: &str = "totals-by-vendor";
+pub(crate) const TOTALS: &str = "totals-by-vendor";
 /// The store of the vendors' running distributions.
 const PROFILES: &str = "vendor-profiles";
 /// The repartition topic of an input that is not keyed by vendor.

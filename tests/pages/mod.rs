@@ -1,0 +1,5 @@
+//! The pages in a real browser, served by the real program.
+
+mod scene;
+mod start;
+mod transactions;

@@ -17,3 +17,4 @@ else
 fi
 # Several versions of one package are named as warnings; their trees would fill screens.
 cargo deny --locked --log-level error check --hide-inclusion-graph "${checks[@]}"
+deploy/check.sh

@@ -31,6 +31,9 @@ have pkg-config || missing+=(pkg-config)
 libclang || missing+=(libclang-dev)
 library openssl || missing+=(libssl-dev)
 library zlib || missing+=(zlib1g-dev)
+if [ "$purpose" = lint ] || [ "$purpose" = test ]; then # the manifests for Kubernetes are checked by a package of Python's
+  python3 -c 'import venv, ensurepip' >/dev/null 2>&1 || missing+=(python3 python3-venv)
+fi
 if [ "$purpose" = test ]; then # also where Docker runs: the clusters whose servers are killed one by one are JVMs
   have java || missing+=(default-jdk-headless)
   have mvn || missing+=(maven)

@@ -4,6 +4,7 @@ mod clock;
 mod commit;
 mod commit_pace;
 pub mod config;
+pub mod connect;
 mod error;
 mod housekeeping;
 mod internal_topics;

@@ -47,6 +47,8 @@ const RUNTIME: &[(&str, &[&str])] = &[
     ("commit", &["ports", "task"]),
     ("commit_pace", &[]),
     ("start_line", &[]),
+    // Other systems, for applications: no stream thread knows of them.
+    ("connect", &["ports"]),
     ("restore", &["ports", "state", "task"]),
     (
         "worker",

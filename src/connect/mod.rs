@@ -1,0 +1,6 @@
+//! Sources and sinks outside of Kafka, for applications that read from or write to other systems.
+//!
+//! [`files`] are written whole or not at all; [`http_api`] asks a paged JSON API with patience.
+
+pub mod files;
+pub mod http_api;

@@ -68,6 +68,7 @@ pub struct Config {
     session_timeout: Duration,
     heartbeat_interval: Duration,
     poll_interval_max: Duration,
+    poll_records_max: NonZeroUsize,
     offset_reset: OffsetReset,
     task_idle: TaskIdle,
     buffered_records_per_partition: NonZeroUsize,
@@ -184,6 +185,11 @@ impl Config {
     /// `max.poll.interval.ms`, at least the session timeout.
     pub fn poll_interval_max(&self) -> Duration {
         self.poll_interval_max
+    }
+
+    /// `max.poll.records`.
+    pub fn poll_records_max(&self) -> NonZeroUsize {
+        self.poll_records_max
     }
 
     /// `auto.offset.reset`.
@@ -421,6 +427,7 @@ impl TryFrom<RawConfig> for Config {
             session_timeout: checked.millis("session.timeout.ms"),
             heartbeat_interval: checked.millis("heartbeat.interval.ms"),
             poll_interval_max: checked.millis("max.poll.interval.ms"),
+            poll_records_max: checked.value("max.poll.records", NonZeroUsize::MIN),
             offset_reset,
             task_idle,
             buffered_records_per_partition: checked

@@ -668,7 +668,6 @@ fn memory_budget(config: &Config) -> MemoryBudget {
 
 fn worker_settings(config: &Config) -> WorkerSettings {
     const POLL_WAIT_MAX: Duration = Duration::from_millis(100);
-    const POLL_RECORDS_MAX: usize = 1_000;
     let threads = config.stream_threads().get() as u64;
     let share = |bytes: u64| usize::try_from(bytes / threads).unwrap_or(usize::MAX);
     let policy = |kind| match config.on_bad_record(kind) {
@@ -683,7 +682,7 @@ fn worker_settings(config: &Config) -> WorkerSettings {
         commit_interval: config.commit_interval(),
         commit_interval_idle: config.commit_interval_idle(),
         poll_wait_max: POLL_WAIT_MAX,
-        poll_records_max: POLL_RECORDS_MAX,
+        poll_records_max: config.poll_records_max().get(),
         cache_bytes: share(config.memory().cache),
         dirty_bytes: share(config.memory().dirty),
         task: TaskSettings {

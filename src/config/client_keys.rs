@@ -177,8 +177,6 @@ const SET_BY_RIACHO: &[(&str, &str)] = &[
 ];
 
 const BY_TYPES: &str = "records are bytes to the clients, serdes belong to the topology: remove the key";
-const NO_COUNT: &str =
-    "librdkafka hands records over one by one; memory is bounded by riacho.fetch.queue.bytes";
 const PEM_STORE: &str = "librdkafka reads PEM files: set ssl.ca.location";
 const JAAS: &str = "set sasl.username and sasl.password (better as RIACHO_SASL_PASSWORD_FILE)";
 const NO_CLASSES: &str = "Java classes cannot be loaded: remove the key";
@@ -189,7 +187,7 @@ const JAVA_CLIENTS: &[(&str, &str)] = &[
     ("value.serializer", BY_TYPES),
     ("key.deserializer", BY_TYPES),
     ("value.deserializer", BY_TYPES),
-    ("max.poll.records", NO_COUNT),
+    ("max.poll.records", "it is riacho's own: write it without a prefix"),
     ("fetch.max.wait.ms", "librdkafka calls it fetch.wait.max.ms"),
     ("receive.buffer.bytes", "librdkafka calls it socket.receive.buffer.bytes"),
     ("send.buffer.bytes", "librdkafka calls it socket.send.buffer.bytes"),

@@ -106,6 +106,13 @@ pub static RUNTIME_KEYS: &[KeySpec] = &[
         "A member that has not polled for this long gives its tasks up.",
     ),
     key(
+        "max.poll.records",
+        Value("1000"),
+        Integer { min: 1, max: 1_000_000 },
+        "How many records a thread processes at most before it looks at the group and at whether a commit is due: few \
+         where one record is a lot of work.",
+    ),
+    key(
         "auto.offset.reset",
         Value("earliest"),
         OneOf(&["earliest", "latest", "none"]),

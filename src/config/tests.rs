@@ -59,6 +59,7 @@ fn what_is_not_given_is_as_in_kafka_streams() {
     assert_eq!(config.task_idle(), TaskIdle::UntilFetched);
     assert_eq!(config.session_timeout(), Duration::from_secs(45));
     assert_eq!(config.poll_interval_max(), Duration::from_secs(300));
+    assert_eq!(config.poll_records_max().get(), 1000);
     assert_eq!(config.transaction_timeout(), Duration::from_secs(10));
     assert_eq!(config.replication_factor(), None);
     assert_eq!(config.dead_letter_topic(), "app-dead-letter");
@@ -141,8 +142,7 @@ fn every_problem_is_told_with_key_value_place_and_remedy() {
 #[test]
 fn names_of_other_clients_are_answered_with_what_to_write_instead() {
     let cases = [
-        ("max.poll.records=5", "librdkafka hands records over one by one"),
-        ("consumer.max.poll.records=5", "librdkafka hands records over one by one"),
+        ("consumer.max.poll.records=5", "without a prefix"),
         ("producer.max.request.size=5", "message.max.bytes"),
         ("producer.buffer.memory=5", "riacho.send.queue.bytes"),
         ("key.serializer=a.b.C", "serdes belong to the topology"),

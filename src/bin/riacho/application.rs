@@ -7,16 +7,21 @@ use riacho::observe::metrics::OwnMetrics;
 use riacho::query::Queries;
 use riacho::{Topology, TopologyError};
 
+use crate::extraction::config::ExtractionConfig;
+use crate::extraction::ledger::{FollowedLedger, ToldOn};
+use crate::signals::Signals;
 use crate::transactions::business::BusinessMetrics;
 use crate::transactions::config::TransactionsConfig;
 use crate::web::Board;
-use crate::{transactions, web};
+use crate::{Failure, extract, extraction, transactions, web};
 
 /// Which application.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum App {
     /// Windowed aggregates and anomalies per vendor of financial_transactions
     Transactions,
+    /// Rows of an HTTP API as raw and as normalised Parquet files
+    Extraction,
 }
 
 impl App {
@@ -24,6 +29,7 @@ impl App {
     pub(crate) fn name(self) -> &'static str {
         match self {
             App::Transactions => "transactions",
+            App::Extraction => "extraction",
         }
     }
 
@@ -31,6 +37,15 @@ impl App {
     pub(crate) fn keys(self) -> &'static [KeySpec] {
         match self {
             App::Transactions => transactions::config::KEYS,
+            App::Extraction => extraction::config::KEYS,
+        }
+    }
+
+    /// What it sets lower than any user.
+    pub(crate) fn presets(self) -> &'static [(&'static str, &'static str)] {
+        match self {
+            App::Transactions => &[],
+            App::Extraction => extraction::config::PRESETS,
         }
     }
 
@@ -41,6 +56,7 @@ impl App {
     pub(crate) fn of(self, config: &Config) -> Result<Box<dyn Application>, ConfigErrors> {
         Ok(match self {
             App::Transactions => Box::new(TransactionsConfig::of(config)?),
+            App::Extraction => Box::new(ExtractionConfig::of(config)?),
         })
     }
 }
@@ -77,11 +93,39 @@ pub(crate) trait Application {
         "update".to_owned()
     }
 
+    /// Gets ready to run, and starts what works beside the topology until the result is dropped. `options` are those of
+    /// `riacho run`.
+    ///
+    /// # Errors
+    /// When something is missing, or the application knows no such option.
+    fn prepare(&mut self, _config: &Config, options: RunOptions<'_>) -> Result<Option<Beside>, Failure> {
+        match options.embedded {
+            true => Err("this application has no embedded source: leave out --embedded".into()),
+            false => Ok(None),
+        }
+    }
+
     /// What its page asks, below `/api/` and its name, answered with `queries` of its stores.
-    fn pages(&self, _queries: &Queries, _board: &Board) -> Pages {
-        Pages::new()
+    ///
+    /// # Errors
+    /// When what the page stands on cannot be started.
+    fn pages(&self, _config: &Config, _queries: &Queries, _board: &Board) -> Result<Pages, Failure> {
+        Ok(Pages::new())
     }
 }
+
+/// Options of `riacho run` that an application may know.
+#[derive(Clone, Copy)]
+pub(crate) struct RunOptions<'a> {
+    /// With made-up input.
+    pub(crate) embedded: bool,
+    /// Everything that there is at the start is to be there before the topology starts.
+    pub(crate) until_caught_up: bool,
+    pub(crate) signals: &'a Signals,
+}
+
+/// What works beside a topology; dropping it ends it.
+pub(crate) type Beside = Box<dyn std::any::Any>;
 
 impl Application for TransactionsConfig {
     fn topology(&self) -> Result<Topology, TopologyError> {
@@ -110,7 +154,34 @@ impl Application for TransactionsConfig {
         format!("{:?}", self.emit)
     }
 
-    fn pages(&self, queries: &Queries, board: &Board) -> Pages {
-        web::transactions::pages(queries, board)
+    fn pages(&self, _config: &Config, queries: &Queries, board: &Board) -> Result<Pages, Failure> {
+        Ok(web::transactions::pages(queries, board))
+    }
+}
+
+impl Application for ExtractionConfig {
+    fn topology(&self) -> Result<Topology, TopologyError> {
+        ExtractionConfig::topology(self)
+    }
+
+    fn inputs(&self) -> Vec<&str> {
+        vec![&self.files_topic]
+    }
+
+    fn outputs(&self) -> Vec<(&'static str, &str)> {
+        vec![("output", &self.normalised_topic)]
+    }
+
+    fn prepare(&mut self, config: &Config, options: RunOptions<'_>) -> Result<Option<Beside>, Failure> {
+        extract::prepare(self, config, options)
+    }
+
+    fn pages(&self, config: &Config, _queries: &Queries, board: &Board) -> Result<Pages, Failure> {
+        let ledger = FollowedLedger::start(ToldOn {
+            settings: riacho::client_settings(config),
+            files: self.files_topic.clone(),
+            normalised: self.normalised_topic.clone(),
+        })?;
+        Ok(web::extraction::pages(ledger, self.folders(), self.shown_url(), board))
     }
 }

@@ -5,7 +5,8 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand, ValueEnum};
 
 use crate::{
-    Failure, completions, config_verbs, demo, generate, replay, reset, run, topics, topology_verbs, verify,
+    Failure, completions, config_verbs, csv, demo, extract, generate, replay, reset, run, topics,
+    topology_verbs, verify,
 };
 
 const EXAMPLES: &str = "\
@@ -36,6 +37,10 @@ enum Command {
     Run(run::Args),
     /// Show an application at work, and prove its results
     Demo(demo::Args),
+    /// Take the rows of an HTTP API into raw Parquet files, and tell of them on Kafka
+    Extract(extract::Args),
+    /// Print a Parquet file as CSV
+    Csv(csv::Args),
     /// Write made-up input for an application
     Generate(generate::Args),
     /// Write a file of JSON lines into a topic, in its order and at a chosen speed
@@ -69,6 +74,8 @@ impl Cli {
         match self.command {
             Command::Run(args) => run::run(&args),
             Command::Demo(args) => demo::run(args),
+            Command::Extract(args) => extract::run(&args),
+            Command::Csv(args) => csv::run(&args),
             Command::Generate(args) => generate::run(&args),
             Command::Replay(args) => replay::run(&args),
             Command::Verify(args) => verify::run(&args),
@@ -97,6 +104,9 @@ mod tests {
         for line in [
             "run transactions -b a:1 --config x.properties --set a=b --set c=d --until-caught-up --report json",
             "generate transactions --rate 10000 --count 5 --vendors 10 --skew 1.1 --late 0.1 --currencies BRL,USD",
+            "run extraction --embedded",
+            "extract --embedded --once -b a:1",
+            "csv a.parquet --output a.csv",
             "replay x.jsonl --topic t --speed 10x",
             "verify transactions --open compare",
             "topology describe transactions --format dot",

@@ -151,7 +151,12 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, Failure> {
     const BATCH: u64 = 256;
     const STEP: Duration = Duration::from_millis(2);
 
-    let App::Transactions = args.app;
+    if args.app == App::Extraction {
+        return Err(
+            "extraction takes its rows from an API: `riacho extract` does, with --embedded from made-up ones"
+                .into(),
+        );
+    }
     let signals = Signals::listen()?;
     let loaded = args.settings.load_for_tool(args.app, |_, config| TransactionsConfig::of(config))?;
     let Loaded { config, app } = &loaded;

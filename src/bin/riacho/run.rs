@@ -10,7 +10,7 @@ use riacho::ports::Clock as _;
 use riacho::query::Queries;
 use riacho::{Error, Launch, Snapshot, Streams, SystemClock};
 
-use crate::application::App;
+use crate::application::{App, RunOptions};
 use crate::cli::ReportFormat;
 use crate::gauge::Gauge;
 use crate::goal::Goal;
@@ -25,6 +25,7 @@ Examples:
   riacho run transactions --bootstrap-server localhost:9092 --set state.dir=/var/lib/riacho
   riacho run transactions --config app.properties --set num.stream.threads=4
   riacho run transactions --config app.properties --set transactions.window.kind=hopping
+  riacho run extraction --embedded -b localhost:9092
 
 SIGTERM or Ctrl-C: commits what is done, writes the state, leaves the group, and ends with 0. A second \
 one ends at once, with 143 or 130; nothing is lost or counted twice, but the next start may have more \
@@ -41,6 +42,9 @@ pub(crate) struct Args {
     /// End once everything that was in the input at the start is committed
     #[arg(long)]
     until_caught_up: bool,
+    /// Serve the application a source with made-up input too
+    #[arg(long)]
+    embedded: bool,
     /// Report on stdout for measuring tools
     #[arg(long, value_enum, value_name = "FORMAT")]
     report: Option<ReportFormat>,
@@ -52,8 +56,11 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, Failure> {
     let signals = Signals::listen()?;
     let clock = SystemClock::new();
     let born = process::age();
-    let loaded = args.settings.load(args.app, &[])?;
+    let mut loaded = args.settings.load(args.app, &[])?;
     log::init(&LogSettings::of(&loaded.config))?;
+    let Args { embedded, until_caught_up, .. } = *args;
+    let options = RunOptions { embedded, until_caught_up, signals: &signals };
+    let beside = loaded.app.prepare(&loaded.config, options)?;
     let (topology, own_metrics) = loaded.app.measured()?;
     let goal = if args.until_caught_up { Goal::of(&loaded, &topology, &signals)? } else { None };
     let labels = Labels::of(&loaded.config, loaded.app.emits());
@@ -61,8 +68,8 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, Failure> {
     let board = Board::new();
     let facts = Facts::of(&loaded.config);
     let queries = Queries::new();
-    let pages =
-        web::pages(&PageSettings::of(&loaded.config)?, &board).merge(loaded.app.pages(&queries, &board));
+    let own_pages = loaded.app.pages(&loaded.config, &queries, &board)?;
+    let pages = web::pages(&PageSettings::of(&loaded.config)?, &board).merge(own_pages);
     let launch = Launch::of(topology, loaded.config).with_queries(queries).with_pages(pages);
     let streams = match launch.start_unless(&|| signals.requested()) {
         Ok(streams) => streams,
@@ -88,6 +95,7 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, Failure> {
     };
     let watched = watch.until_the_end(&streams, &signals);
     let out = watch.out;
+    drop(beside);
     let closing = out.clock.monotonic();
     let records = streams.progress().records;
     let closed = streams.close();

@@ -50,7 +50,7 @@ impl Settings {
     /// All layers, `presets` lowest.
     fn raw(&self, app: App, presets: &[(&str, &str)]) -> RawConfig {
         let raw = RawConfig::new(&[app.keys(), web::KEYS]).preset("application.id", app.name());
-        let raw = presets.iter().fold(raw, |raw, (key, value)| raw.preset(key, value));
+        let raw = app.presets().iter().chain(presets).fold(raw, |raw, (key, value)| raw.preset(key, value));
         let raw = self.config.iter().fold(raw, |raw, path| raw.file(path));
         let bootstrap = self.bootstrap_server.iter().map(|servers| format!("bootstrap.servers={servers}"));
         raw.process_environment().flags(bootstrap).flags(&self.set)

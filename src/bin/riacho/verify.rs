@@ -61,7 +61,9 @@ enum Open {
 }
 
 pub(crate) fn run(args: &Args) -> Result<ExitCode, Failure> {
-    let App::Transactions = args.app;
+    if args.app != App::Transactions {
+        return Err("only transactions can be counted again: its results follow from its input alone".into());
+    }
     let loaded = args.settings.load_for_question(args.app, |_, config| TransactionsConfig::of(config))?;
     let mut verifier = Verifier::new(&loaded)?;
     let open = if args.open == Open::Compare { OpenWindows::Compare } else { OpenWindows::Skip };

@@ -4,6 +4,7 @@
 set -euo pipefail
 purpose=${1:-build}
 CARGO_DENY=0.20.2
+PYARROW=26.0.1
 PATH=$HOME/.cargo/bin:$PATH
 
 have() { command -v "$1" >/dev/null 2>&1; }
@@ -37,6 +38,7 @@ fi
 if [ "$purpose" = test ]; then # also where Docker runs: the clusters whose servers are killed one by one are JVMs
   have java || missing+=(default-jdk-headless)
   have mvn || missing+=(maven)
+  [ -n "${RIACHO_PYTHON:-}" ] || python3 -c 'import ensurepip, venv' 2>/dev/null || missing+=(python3-venv)
   # The pages are opened in a real browser.
   have chromium || have google-chrome || missing+=(chromium)
   have chromedriver || missing+=(chromium-driver)
@@ -72,6 +74,14 @@ if [ "$purpose" = test ]; then # for the rules and boards; unpacked, not install
     for package in "$partial"/*.deb; do dpkg -x "$package" "$tools"; done
     rm -rf "$partial"
   fi
+fi
+
+# The files that riacho writes are read back by another implementation of Parquet.
+python_files=${XDG_CACHE_HOME:-$HOME/.cache}/riacho/python
+if [ "$purpose" = test ] && [ -z "${RIACHO_PYTHON:-}" ] && ! "$python_files/bin/python" -c 'import pyarrow' 2>/dev/null; then
+  echo "installing pyarrow $PYARROW with pip into $python_files"
+  python3 -m venv --clear "$python_files" && "$python_files/bin/pip" install --quiet --disable-pip-version-check --only-binary :all: "pyarrow==$PYARROW" ||
+    fail "pyarrow could not be installed: set RIACHO_PYTHON to a Python that has it."
 fi
 
 if [ "$purpose" = lint ] || [ "$purpose" = test ]; then

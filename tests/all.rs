@@ -2,6 +2,7 @@
 
 mod architecture;
 mod broker;
+mod extraction;
 mod pages;
 mod recovery;
 mod replay;

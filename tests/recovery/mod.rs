@@ -24,7 +24,7 @@ fn chosen(variable: &str, default: u64) -> u64 {
 }
 
 /// What the tests draw from.
-fn dice() -> (u64, Xoshiro256PlusPlus) {
+pub(crate) fn dice() -> (u64, Xoshiro256PlusPlus) {
     let seed = chosen("RIACHO_SEED", rand::rng().random_range(0..1_000_000));
     println!("RIACHO_SEED={seed} repeats what is drawn here");
     (seed, Xoshiro256PlusPlus::seed_from_u64(seed))

@@ -150,11 +150,16 @@ impl App {
 
     /// Starts another verb of the program for this application, with these settings.
     pub(crate) fn spawn_verb(&self, verb: &str, arguments: &[&str]) -> Process {
+        self.spawn_line(&[&[verb, "transactions"], arguments].concat())
+    }
+
+    /// Starts the program with this command line and these settings.
+    pub(crate) fn spawn_line(&self, arguments: &[&str]) -> Process {
         let port = free_port();
         let log = self.state.path().join(format!("{port}.log"));
         let file = File::create(&log).expect("the state directory is writable");
         let mut command = leashed(env!("CARGO_BIN_EXE_riacho"));
-        command.args([verb, "transactions"]).args(arguments);
+        command.args(arguments);
         // The program takes them for settings.
         for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("RIACHO_")) {
             command.env_remove(name);

@@ -38,7 +38,6 @@ fi
 if [ "$purpose" = test ]; then # also where Docker runs: the clusters whose servers are killed one by one are JVMs
   have java || missing+=(default-jdk-headless)
   have mvn || missing+=(maven)
-  [ -n "${RIACHO_PYTHON:-}" ] || python3 -c 'import ensurepip, venv' 2>/dev/null || missing+=(python3-venv)
   # The pages are opened in a real browser.
   have chromium || have google-chrome || missing+=(chromium)
   have chromedriver || missing+=(chromium-driver)

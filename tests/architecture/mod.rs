@@ -104,6 +104,8 @@ const CONFINED: &[(&str, &[&str])] = &[
     ("hyper_util", &["src/observe/"]),
     ("http_body_util", &["src/observe/"]),
     ("tracing_subscriber", &["src/observe/"]),
+    ("ureq", &["src/connect/"]),
+    ("parquet", &["src/connect/"]),
     // HTTP, and in the program also signals: the stream threads are synchronous.
     ("tokio", &["src/observe/", "src/bin/riacho/"]),
 ];

@@ -75,32 +75,37 @@ impl Scene {
         let mut raw: BTreeMap<u64, Value> = BTreeMap::new();
         for record in client.read_all(&self.files, Isolation::ReadCommitted) {
             let reference: Value = serde_json::from_slice(&record.value.expect("a value")).expect("JSON");
-            let sequence = reference["sequence"].as_u64().expect("a number");
+            let sequence = at(&reference, "/sequence").as_u64().expect("a number");
             // The writer was killed: what it had sent may have come twice, and then it is the same.
             let before = raw.insert(sequence, reference.clone());
             assert!(before.is_none_or(|before| before == reference), "{reference}");
         }
         assert!(raw.keys().copied().eq(1..=raw.len() as u64), "{:?}", raw.keys());
-        let rows: u64 = raw.values().filter_map(|reference| reference["rows"].as_u64()).sum();
+        let rows: u64 = raw.values().filter_map(|reference| at(reference, "/rows").as_u64()).sum();
         assert_eq!(rows, ROWS);
 
         let mut announced = BTreeMap::new();
         for record in client.read_all(&self.normalised, Isolation::ReadCommitted) {
             let told: Value = serde_json::from_slice(&record.value.expect("a value")).expect("JSON");
             for stage in ["parquet", "csv", "rejected"] {
-                let Some(name) = told[stage]["path"].as_str() else { continue };
+                let Some(name) = at(&told, &format!("/{stage}/path")).as_str() else { continue };
                 let folder = if stage == "parquet" { "normalised" } else { stage };
                 let length =
                     std::fs::metadata(self.dir.path().join(folder).join(name)).expect("it is there").len();
-                assert_eq!(told[stage]["bytes"].as_u64(), Some(length), "{name}");
+                assert_eq!(at(&told, &format!("/{stage}/bytes")).as_u64(), Some(length), "{name}");
             }
-            let sequence = told["sequence"].as_u64().expect("a number");
+            let sequence = at(&told, "/sequence").as_u64().expect("a number");
             assert!(announced.insert(sequence, told).is_none(), "{sequence} was told of twice");
         }
         assert!(announced.keys().eq(raw.keys()), "{:?}", announced.keys());
         let all: Vec<String> = (0..ROWS).map(|index| row(SEED, index)).collect();
         oracle::prove(self.dir.path(), &all);
     }
+}
+
+/// What a JSON pointer leads to; null if nothing.
+fn at<'a>(value: &'a Value, pointer: &str) -> &'a Value {
+    value.pointer(pointer).unwrap_or(&Value::Null)
 }
 
 fn visible(folder: &Path) -> Vec<String> {
@@ -150,25 +155,26 @@ fn pages_tell_of_the_files(normaliser: &mut Process) {
         let (status, body) = process.get(&format!("/api/extraction/{path}"))?;
         assert_eq!(status, 200, "{path}: {body}");
         let answer: Value = serde_json::from_str(&body).expect("JSON");
-        (answer["state"] == "ready").then(|| answer["data"].clone())
+        (at(&answer, "/state") == "ready").then(|| at(&answer, "/data").clone())
     };
     normaliser.await_that("its page knows of every file", |process| {
         get(process, "summary")
-            .is_some_and(|data| data["rows_raw"] == ROWS && data["waiting_references"] == 0)
+            .is_some_and(|data| *at(&data, "/rows_raw") == ROWS && *at(&data, "/waiting_references") == 0)
     });
     let summary = get(normaliser, "summary").expect("it was ready");
-    let sum = ["rows_normalised", "rows_rejected"].map(|name| summary[name].as_u64().expect("a number"));
+    let sum = ["rows_normalised", "rows_rejected"]
+        .map(|name| at(&summary, &format!("/{name}")).as_u64().expect("a number"));
     assert_eq!(sum[0] + sum[1], ROWS, "{summary}");
     let files = get(normaliser, "files?size=100").expect("it was ready");
-    let rows = files["rows"].as_array().expect("rows");
+    let rows = at(&files, "/rows").as_array().expect("rows");
     let named = |stage: &str| {
-        let row = rows.iter().find(|row| row["stage"] == stage).expect("there are files of every stage");
-        row["id"].as_str().expect("an id").to_owned()
+        let row = rows.iter().find(|row| at(row, "/stage") == stage).expect("there are files of every stage");
+        at(row, "/id").as_str().expect("an id").to_owned()
     };
     for stage in ["raw", "normalised", "csv", "rejected"] {
         let preview = get(normaliser, &format!("files/{}/preview", named(stage))).expect("it was ready");
-        let shown = preview["rows"].as_array().expect("rows");
-        let width = preview["columns"].as_array().expect("columns").len();
+        let shown = at(&preview, "/rows").as_array().expect("rows");
+        let width = at(&preview, "/columns").as_array().expect("columns").len();
         assert!(!shown.is_empty() && shown.len() <= 20, "{stage}: {preview}");
         assert!(shown.iter().all(|row| row.as_array().is_some_and(|cells| cells.len() == width)), "{stage}");
     }

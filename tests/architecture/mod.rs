@@ -48,7 +48,7 @@ const RUNTIME: &[(&str, &[&str])] = &[
     ("commit_pace", &[]),
     ("start_line", &[]),
     // Other systems, for applications: no stream thread knows of them.
-    ("connect", &["ports"]),
+    ("connect", &["kafka", "ports"]),
     ("restore", &["ports", "state", "task"]),
     (
         "worker",
@@ -106,6 +106,7 @@ const CONFINED: &[(&str, &[&str])] = &[
     ("tracing_subscriber", &["src/observe/"]),
     ("ureq", &["src/connect/"]),
     ("parquet", &["src/connect/"]),
+    ("postgres", &["src/connect/"]),
     // HTTP, and in the program also signals: the stream threads are synchronous.
     ("tokio", &["src/observe/", "src/bin/riacho/"]),
 ];

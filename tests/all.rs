@@ -6,6 +6,7 @@ mod extraction;
 mod pages;
 mod recovery;
 mod replay;
+mod sales;
 mod security;
 mod stack;
 mod support;

@@ -9,11 +9,13 @@ use riacho::{Topology, TopologyError};
 
 use crate::extraction::config::ExtractionConfig;
 use crate::extraction::ledger::{FollowedLedger, ToldOn};
+use crate::sales::config::SalesConfig;
+use crate::sales::sink::RunningSink;
 use crate::signals::Signals;
 use crate::transactions::business::BusinessMetrics;
 use crate::transactions::config::TransactionsConfig;
 use crate::web::Board;
-use crate::{Failure, extract, extraction, transactions, web};
+use crate::{Failure, extract, extraction, sales, transactions, web};
 
 /// Which application.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -22,6 +24,8 @@ pub(crate) enum App {
     Transactions,
     /// Rows of an HTTP API as raw and as normalised Parquet files
     Extraction,
+    /// Sales as rows in PostgreSQL, each exactly once
+    Sales,
 }
 
 impl App {
@@ -30,6 +34,7 @@ impl App {
         match self {
             App::Transactions => "transactions",
             App::Extraction => "extraction",
+            App::Sales => "sales",
         }
     }
 
@@ -38,13 +43,14 @@ impl App {
         match self {
             App::Transactions => transactions::config::KEYS,
             App::Extraction => extraction::config::KEYS,
+            App::Sales => sales::config::KEYS,
         }
     }
 
     /// What it sets lower than any user.
     pub(crate) fn presets(self) -> &'static [(&'static str, &'static str)] {
         match self {
-            App::Transactions => &[],
+            App::Transactions | App::Sales => &[],
             App::Extraction => extraction::config::PRESETS,
         }
     }
@@ -57,6 +63,7 @@ impl App {
         Ok(match self {
             App::Transactions => Box::new(TransactionsConfig::of(config)?),
             App::Extraction => Box::new(ExtractionConfig::of(config)?),
+            App::Sales => Box::new(SalesConfig::of(config)?),
         })
     }
 }
@@ -183,5 +190,30 @@ impl Application for ExtractionConfig {
             normalised: self.normalised_topic.clone(),
         })?;
         Ok(web::extraction::pages(ledger, self.folders(), self.shown_url(), board))
+    }
+}
+
+impl Application for SalesConfig {
+    fn topology(&self) -> Result<Topology, TopologyError> {
+        SalesConfig::topology(self)
+    }
+
+    fn inputs(&self) -> Vec<&str> {
+        vec![&self.input_topic]
+    }
+
+    fn outputs(&self) -> Vec<(&'static str, &str)> {
+        Vec::new()
+    }
+
+    fn prepare(&mut self, config: &Config, options: RunOptions<'_>) -> Result<Option<Beside>, Failure> {
+        if options.embedded || options.until_caught_up {
+            return Err("sales knows neither --embedded nor --until-caught-up: leave them out".into());
+        }
+        Ok(Some(Box::new(RunningSink::start(self, config)?)))
+    }
+
+    fn pages(&self, _config: &Config, _queries: &Queries, board: &Board) -> Result<Pages, Failure> {
+        Ok(web::sales::pages(self.reader(), board))
     }
 }

@@ -15,6 +15,8 @@ use riacho::{SystemClock, Timestamp, client_settings};
 use crate::Failure;
 use crate::application::App;
 use crate::gauge::Gauge;
+use crate::sales::config::SalesConfig;
+use crate::sales::generator::SaleGenerator;
 use crate::settings::{Loaded, Settings};
 use crate::signals::Signals;
 use crate::topics;
@@ -157,6 +159,9 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, Failure> {
                 .into(),
         );
     }
+    if args.app == App::Sales {
+        return sales(args);
+    }
     let signals = Signals::listen()?;
     let loaded = args.settings.load_for_tool(args.app, |_, config| TransactionsConfig::of(config))?;
     let Loaded { config, app } = &loaded;
@@ -216,6 +221,42 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, Failure> {
         HumanCount((counts.delivered as f64 / seconds.max(1e-3)) as u64),
         HumanBytes((counts.bytes as f64 / seconds.max(1e-3)) as u64)
     )?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Sales have positions and dates; of the options only topic, partitions, rate, count and seed mean something to them.
+fn sales(args: &Args) -> Result<ExitCode, Failure> {
+    const STEP: Duration = Duration::from_millis(2);
+    let signals = Signals::listen()?;
+    let loaded = args.settings.load_for_tool(args.app, |_, config| SalesConfig::of(config))?;
+    let topic = args.topic.as_ref().unwrap_or(&loaded.app.input_topic);
+    topics::ensure(&KafkaAdmin::new(&loaded.for_questions())?, topic, args.partitions, &loaded.config)?;
+    let mut writer = TopicWriter::new(&client_settings(&loaded.config))?;
+    let mut generator = SaleGenerator::new(args.seed, 1);
+    let clock = SystemClock::new();
+    let started = clock.monotonic();
+    let mut drawn = 0;
+    while !signals.requested() && args.count.is_none_or(|count| drawn < count) {
+        let elapsed = clock.monotonic().saturating_sub(started);
+        if args.rate.is_some_and(|rate| drawn >= due(rate, elapsed)) {
+            signals.wait(STEP);
+            continue;
+        }
+        let now = clock.now();
+        let today = DateTime::from_timestamp_millis(now.as_millis()).unwrap_or_default().date_naive();
+        let sale = generator.next(today);
+        let (key, value) = (sale.sale_id.to_string(), serde_json::to_vec(&sale)?);
+        writer.write(NewRecord {
+            topic,
+            key: Some(key.as_bytes()),
+            value: Some(&value),
+            timestamp: Some(now),
+            ..NewRecord::default()
+        })?;
+        drawn += 1;
+    }
+    writer.flush()?;
+    writeln!(std::io::stdout(), "{} records to {topic}", HumanCount(writer.counts().delivered))?;
     Ok(ExitCode::SUCCESS)
 }
 

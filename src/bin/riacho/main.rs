@@ -16,6 +16,7 @@ mod replay;
 mod report;
 mod reset;
 mod run;
+mod sales;
 mod settings;
 mod signals;
 mod topics;

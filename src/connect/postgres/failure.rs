@@ -47,6 +47,11 @@ fn told(error: &Error) -> String {
 }
 
 impl PostgresError {
+    /// Whether a table is asked for that nobody has made yet.
+    pub fn is_no_table(&self) -> bool {
+        matches!(self, PostgresError::Database(error) if error.code() == Some(&SqlState::UNDEFINED_TABLE))
+    }
+
     /// Whether the same may work later without anybody doing anything here.
     pub fn is_passing(&self) -> bool {
         match self {

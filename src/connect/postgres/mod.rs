@@ -22,7 +22,7 @@ pub use reader::PostgresReader;
 pub use sink::{BadRow, PostgresSink, SinkPlan, SinkProgress, SinkState, WriteRow};
 
 pub use ::postgres::Row;
-pub use ::postgres::types::ToSql;
+pub use ::postgres::types::{FromSql, ToSql};
 
 /// Where a database is, and who we are there.
 #[derive(Clone)]

@@ -8,6 +8,7 @@ mod assets;
 mod board;
 pub(crate) mod extraction;
 mod rates;
+pub(crate) mod sales;
 mod settings;
 mod start;
 pub(crate) mod transactions;

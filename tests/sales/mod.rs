@@ -47,7 +47,7 @@ impl Scene {
         for _ in 0..count {
             self.sent += 1;
             let id = self.sent;
-            let product = format!("Product {}", ["A", "B", "C"][(id % 3) as usize]);
+            let product = format!("Product {}", char::from(b'A' + (id % 3) as u8));
             let amount = format!("{}.{:02}", 10 + id % 90, id % 100);
             let (latitude, longitude) = (-10.0 - (id % 80) as f64 / 8.0, -50.0 + (id % 16) as f64 / 4.0);
             let date = format!("2026-{:02}-{:02}", 1 + id % 11, 1 + id % 28);

@@ -33,7 +33,7 @@ impl Postgres {
         }
         let mut postgres = Postgres { folder, port: free_port(), server: None };
         let data = postgres.data();
-        let made = as_owner(|name| Command::new(name), &tool("initdb"))
+        let made = as_owner(Command::new, &tool("initdb"))
             .args(["--auth=trust", "--username=postgres", "--encoding=UTF8", "--locale=C", "--no-sync", "-D"])
             .arg(&data)
             .output()

@@ -102,8 +102,11 @@ fn summary(reader: &PostgresReader) -> Data {
     }))
 }
 
+/// A product, its amount and how often it was sold.
+type Group = (String, String, i64);
+
 /// The products that are shown by name, each with amount and quantity, and whether there are more.
-fn products(reader: &PostgresReader) -> Result<(Vec<(String, String, i64)>, bool), NoAnswer> {
+fn products(reader: &PostgresReader) -> Result<(Vec<Group>, bool), NoAnswer> {
     let most = i64::try_from(GROUPS_MAX + 1).unwrap_or(i64::MAX);
     let mut found = Vec::new();
     for row in reader.query(PRODUCTS, &[&most])? {
@@ -157,7 +160,7 @@ fn by_month(reader: &PostgresReader) -> Data {
 fn view(query: Query<'_>) -> Option<([f64; 4], f64)> {
     const ZOOM_MAX: i32 = 8;
     const CELL: f64 = 5.0;
-    let text = query.get("bbox").unwrap_or("-180,-90,180,90".into());
+    let text = query.get("bbox").unwrap_or("-180,-90,180,90");
     let sides: Result<Vec<f64>, _> = text.split(',').map(str::parse).collect();
     let sides: [f64; 4] = sides.ok()?.try_into().ok()?;
     let [west, south, east, north] = sides;

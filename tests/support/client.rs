@@ -175,8 +175,10 @@ impl Client {
         for partition in self.partitions(topic) {
             asked.add_partition(topic, partition);
         }
-        let answer =
-            consumer.committed_offsets(asked, ANSWER_LIMIT).expect("the group's coordinator answers");
+        // A broker that has just come back is not the group's coordinator yet.
+        let answer = await_some(ANSWER_LIMIT, &format!("the coordinator of {group} answers"), || {
+            consumer.committed_offsets(asked.clone(), ANSWER_LIMIT).ok()
+        });
         let offset = |offset| if let Offset::Offset(offset) = offset { Some(offset) } else { None };
         answer.elements().iter().filter_map(|at| Some((at.partition(), offset(at.offset())?))).collect()
     }

@@ -124,7 +124,10 @@ impl Client {
             self.writer.clear_poison();
             writer
         });
-        writer.get_or_insert_with(|| Writer::new(self.config())).write(topic, records);
+        // Above what a topic takes by default: what is refused is refused by the broker.
+        let mut config = self.config();
+        config.set("message.max.bytes", "4000000");
+        writer.get_or_insert_with(|| Writer::new(config)).write(topic, records);
     }
 
     /// Writes records in a transaction and aborts it: only readers of the uncommitted see them.

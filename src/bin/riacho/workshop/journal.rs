@@ -118,7 +118,7 @@ mod tests {
     use super::*;
 
     fn row(at: i64, platform: &str) -> Row {
-        let glance = Glance { id_plataforma: Some(platform.to_owned()), ..Glance::default() };
+        let glance = Glance::of(Some(format!(r#"{{"id_plataforma":"{platform}"}}"#).as_bytes()));
         Row { at, place: None, glance }
     }
 

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use riacho::SystemClock;
 use riacho::ports::Clock as _;
 
+use super::brokers::WAITING;
 use super::message::Glance;
 
 const ROWS_MAX: usize = 50;
@@ -27,8 +28,10 @@ pub(super) struct Row {
 /// The figures as of now.
 #[derive(Debug, Default)]
 pub(super) struct Entries {
-    /// What is waited for; none when all is well.
-    pub(super) waiting: Option<&'static str>,
+    /// What the half that works waits for.
+    waiting: Option<&'static str>,
+    /// The brokers by their addresses, and whether they took a connection lately.
+    pub(super) brokers: Vec<(String, bool)>,
     pub(super) count: u64,
     /// The newest first.
     pub(super) rows: VecDeque<Row>,
@@ -64,6 +67,12 @@ impl Entries {
         while self.seconds.front().is_some_and(|(second, _)| *second < first) {
             self.seconds.pop_front();
         }
+    }
+
+    /// What is waited for; none when all is well.
+    pub(super) fn obstacle(&self) -> Option<&'static str> {
+        let all_are_down = !self.brokers.is_empty() && self.brokers.iter().all(|(_, is_up)| !is_up);
+        self.waiting.or(all_are_down.then_some(WAITING))
     }
 
     /// Messages per second, lately.
@@ -104,6 +113,11 @@ impl Journal {
     /// Notes that nothing is waited for any more.
     pub(super) fn goes_on(&self) {
         self.lock().waiting = None;
+    }
+
+    /// Notes which brokers are up.
+    pub(super) fn sees(&self, brokers: Vec<(String, bool)>) {
+        self.lock().brokers = brokers;
     }
 
     /// Notes a message.

@@ -7,6 +7,7 @@ mod brokers;
 mod consumer;
 mod environment;
 mod journal;
+mod lookout;
 mod message;
 mod pages;
 mod producer;
@@ -51,6 +52,8 @@ pub(crate) fn run(settings: &Settings) -> Result<ExitCode, Failure> {
         journal,
         signals,
     };
+    brokers.journal.waits(brokers::WAITING);
+    lookout::start(&brokers.clients.bootstrap_servers, &brokers.journal, &brokers.signals)?;
     match environment.action {
         Action::Producer => producer::run(&brokers, interval)?,
         Action::Consumer => consumer::run(&brokers)?,

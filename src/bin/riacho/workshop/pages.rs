@@ -16,7 +16,7 @@ pub(super) fn pages(environment: &Environment, journal: &Journal) -> Pages {
     let [summed, grouped, listed, asked] = std::array::from_fn(|_| journal.clone());
     Pages::new()
         .with("/health", "200 while the process is alive", |_| Page::text(200, "healthy\n"))
-        .with("/ready", "200 while the brokers answer", move |_| match asked.lock().waiting {
+        .with("/ready", "200 while the brokers answer", move |_| match asked.lock().obstacle() {
             None => Page::text(200, "ready\n"),
             Some(_) => Page::text(503, "not ready\nwaiting for the brokers\n"),
         })
@@ -34,7 +34,7 @@ pub(super) fn pages(environment: &Environment, journal: &Journal) -> Pages {
 fn tell(journal: &Journal, data: impl Fn(&Entries, i64) -> Value) -> Page {
     let now = journal.now();
     let entries = journal.lock();
-    match entries.waiting {
+    match entries.obstacle() {
         None => answer::ready(now, data(&entries, now)),
         Some(reason) if entries.count == 0 => answer::loading(now, reason),
         Some(reason) => answer::stale(last(&entries).unwrap_or(now), reason, data(&entries, now)),
@@ -47,6 +47,7 @@ fn last(entries: &Entries) -> Option<i64> {
 
 fn summary(environment: &Environment, entries: &Entries, now: i64) -> Value {
     let (count, rate) = (entries.count, entries.rate(now));
+    let brokers = entries.brokers.iter().map(|(address, up)| json!({ "address": address, "up": up }));
     let is_producer = environment.action == Action::Producer;
     let ((sent, sent_rate), (received, received_rate)) =
         if is_producer { ((count, rate), (0, 0.0)) } else { ((0, 0.0), (count, rate)) };
@@ -55,7 +56,7 @@ fn summary(environment: &Environment, entries: &Entries, now: i64) -> Value {
         "consumer_group": (!is_producer).then_some(&environment.group),
         "sent": sent, "received": received,
         "sent_per_second": sent_rate, "received_per_second": received_rate,
-        "last_message_at": last(entries), "brokers": [],
+        "last_message_at": last(entries), "brokers": brokers.collect::<Vec<_>>(),
     })
 }
 
@@ -124,7 +125,10 @@ mod tests {
         let newest = &messages["data"]["rows"][0];
         assert_eq!((&newest["offset"], &newest["mensagem"]), (&29.into(), &"<b>".into()));
         assert_eq!(asked(&pages, "/ready").0, 200);
-        journal.waits("Aguardando.");
+        journal.sees(vec![("a:1".to_owned(), true), ("b:2".to_owned(), false)]);
+        assert_eq!(asked(&pages, "/api/workshop/summary").1["data"]["brokers"][1]["up"], false);
+        assert_eq!(asked(&pages, "/ready").0, 200);
+        journal.sees(vec![("a:1".to_owned(), false), ("b:2".to_owned(), false)]);
         assert_eq!(asked(&pages, "/api/workshop/summary").1["state"], "stale");
     }
 }

@@ -1,15 +1,16 @@
 //! The running application: the handle that users hold, and the one place where the parts are put together.
 
 mod launch;
+mod provider;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use riacho_topology::store::StoreSpec;
-use riacho_topology::{BadRecord, BadRecordPolicy, TaskId, TopicName, Topology};
+use riacho_topology::{BadRecord, BadRecordPolicy, TopicName, Topology};
 
+use self::provider::RocksProvider;
 use crate::clock::SystemClock;
 use crate::config::{ClientRole, Config, Guarantee, OffsetReset, OnBadRecord, TaskIdle};
 use crate::error::Error;
@@ -24,13 +25,13 @@ use crate::observe::http::{Pages, Probe, TopologyFormat};
 use crate::observe::metrics::{BrokerStatistics, ClientMetrics};
 use crate::observe::{HttpServer, Metrics, Observer};
 use crate::overview::Overview;
-use crate::ports::{ClientError, ClientErrorKind, Clock, NewTopic, StateProvider, StateReader, TaskState};
+use crate::ports::{ClientError, ClientErrorKind, Clock, NewTopic, StateProvider};
 use crate::progress::{Progress, Snapshot};
 use crate::query::{Announcer, Neighbours, Readers, Site, StoreFacts};
 use crate::rebalance::TaskLayout;
 use crate::restore::{RestoreThread, Restorer};
 use crate::start_line::StartLine;
-use crate::state::{Memory, MemoryBudget, RocksStores, StateDirectory, StateError, Stateless, WipeReason};
+use crate::state::{Memory, MemoryBudget, StateDirectory};
 use crate::task::{Policies, TaskSettings};
 use crate::worker::{MakeClient, StreamThread, Surroundings, WorkerSettings};
 
@@ -79,78 +80,6 @@ struct Shared {
     layout: Arc<TaskLayout>,
     provider: Arc<dyn StateProvider>,
     start_line: Arc<StartLine>,
-}
-
-/// How long to wait before a task's state is tried again that is still open.
-const STILL_OPEN_WAIT: Duration = Duration::from_millis(20);
-
-/// Opens the RocksDB of tasks below the state directory.
-struct RocksProvider {
-    directory: Arc<StateDirectory>,
-    memory: Memory,
-}
-
-impl StateProvider for RocksProvider {
-    fn open(&self, task: TaskId, stores: &[StoreSpec]) -> Result<Box<dyn TaskState>, StateError> {
-        if stores.is_empty() {
-            return Ok(Box::new(Stateless));
-        }
-        let path = self.directory.stores_path(task);
-        // A task that was taken away while it was restored may still be open: its last holder is about to drop it.
-        const TRIES_MAX: u32 = 250;
-        let mut tries = 0;
-        loop {
-            tries += 1;
-            match RocksStores::open(&path, stores, &self.memory) {
-                Err(StateError::Locked { .. }) if tries < TRIES_MAX => {
-                    std::thread::park_timeout(STILL_OPEN_WAIT)
-                }
-                opened => return Ok(Box::new(opened?)),
-            }
-        }
-    }
-
-    fn wipe(&self, task: TaskId, reason: WipeReason) -> Result<(), StateError> {
-        self.directory.wipe(task, reason)
-    }
-}
-
-impl TaskState for RocksStores {
-    fn meta(&self) -> Option<&crate::state::TaskMeta> {
-        self.meta()
-    }
-
-    fn commit(&mut self, meta: &crate::state::TaskMeta) -> Result<(), StateError> {
-        self.commit(meta)
-    }
-
-    fn load(&mut self, meta: &crate::state::TaskMeta) -> Result<(), StateError> {
-        self.load(meta)
-    }
-
-    fn finish_load(&mut self) -> Result<(), StateError> {
-        self.finish_load()
-    }
-
-    fn abort(&mut self) {
-        self.abort();
-    }
-
-    fn purge_windows_before(
-        &mut self,
-        store: riacho_topology::StoreIndex,
-        start: riacho_topology::Timestamp,
-    ) -> Result<bool, StateError> {
-        self.purge_windows_before(store, start)
-    }
-
-    fn statistics(&self) -> crate::state::StoreStatistics {
-        self.statistics()
-    }
-
-    fn reader(&self) -> Option<Arc<dyn StateReader>> {
-        Some(Arc::new(self.reader()))
-    }
 }
 
 impl Streams {

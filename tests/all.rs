@@ -10,6 +10,7 @@ mod sales;
 mod security;
 mod stack;
 mod support;
+mod workshop;
 
 /// The application that the tests run in their own process; the program has it too.
 #[expect(dead_code, reason = "the program uses what the tests do not")]

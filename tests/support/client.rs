@@ -124,7 +124,10 @@ impl Client {
             self.writer.clear_poison();
             writer
         });
-        writer.get_or_insert_with(|| Writer::new(self.config())).write(topic, records);
+        // Above what a topic takes by default: what is refused is refused by the broker.
+        let mut config = self.config();
+        config.set("message.max.bytes", "4000000");
+        writer.get_or_insert_with(|| Writer::new(config)).write(topic, records);
     }
 
     /// Writes records in a transaction and aborts it: only readers of the uncommitted see them.
@@ -175,8 +178,10 @@ impl Client {
         for partition in self.partitions(topic) {
             asked.add_partition(topic, partition);
         }
-        let answer =
-            consumer.committed_offsets(asked, ANSWER_LIMIT).expect("the group's coordinator answers");
+        // A broker that has just come back is not the group's coordinator yet.
+        let answer = await_some(ANSWER_LIMIT, &format!("the coordinator of {group} answers"), || {
+            consumer.committed_offsets(asked.clone(), ANSWER_LIMIT).ok()
+        });
         let offset = |offset| if let Offset::Offset(offset) = offset { Some(offset) } else { None };
         answer.elements().iter().filter_map(|at| Some((at.partition(), offset(at.offset())?))).collect()
     }

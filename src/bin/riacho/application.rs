@@ -1,6 +1,7 @@
 //! The applications that come with riacho, as the verbs see them.
 
 use clap::ValueEnum;
+use clap::builder::PossibleValue;
 use riacho::config::{Config, ConfigErrors, KeySpec};
 use riacho::observe::http::Pages;
 use riacho::observe::metrics::OwnMetrics;
@@ -65,6 +66,29 @@ impl App {
             App::Extraction => Box::new(ExtractionConfig::of(config)?),
             App::Sales => Box::new(SalesConfig::of(config)?),
         })
+    }
+}
+
+/// What `riacho run` runs: an application with a topology, or one that is plain clients.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Runnable {
+    Streams(App),
+    Workshop,
+}
+
+impl ValueEnum for Runnable {
+    fn value_variants<'a>() -> &'a [Self] {
+        &[Runnable::Streams(App::Transactions), Runnable::Streams(App::Extraction), Runnable::Workshop]
+    }
+
+    fn to_possible_value(&self) -> Option<PossibleValue> {
+        match self {
+            Runnable::Streams(app) => app.to_possible_value(),
+            Runnable::Workshop => Some(PossibleValue::new("workshop").help(
+                "Producer or consumer of simulated transactions, by ACTION, TOPIC, CONSUMER_GROUP and \
+                 BOOTSTRAP_SERVERS in the environment",
+            )),
+        }
     }
 }
 

@@ -93,6 +93,7 @@ mod tests {
     use clap::CommandFactory as _;
 
     use super::*;
+    use crate::application::App;
 
     #[test]
     fn the_command_line_is_sound() {
@@ -103,6 +104,7 @@ mod tests {
     fn the_flags_of_every_verb_are_read() {
         for line in [
             "run transactions -b a:1 --config x.properties --set a=b --set c=d --until-caught-up --report json",
+            "run workshop -b a:1",
             "generate transactions --rate 10000 --count 5 --vendors 10 --skew 1.1 --late 0.1 --currencies BRL,USD",
             "run extraction --embedded",
             "extract --embedded --once -b a:1",
@@ -120,6 +122,14 @@ mod tests {
         ] {
             let words = std::iter::once("riacho").chain(line.split(' '));
             assert!(Cli::try_parse_from(words).is_ok(), "{line}");
+        }
+    }
+
+    #[test]
+    fn every_application_can_be_run() {
+        for app in App::value_variants() {
+            let words = ["riacho", "run", app.name()];
+            assert!(Cli::try_parse_from(words).is_ok(), "{}", app.name());
         }
     }
 

@@ -24,6 +24,7 @@ mod topology_verbs;
 mod transactions;
 mod verify;
 mod web;
+mod workshop;
 
 use std::error::Error;
 use std::io::{self, ErrorKind, Write as _};
@@ -33,6 +34,7 @@ use clap::Parser as _;
 use riacho::config::ConfigErrors;
 
 use crate::transactions::generator::BadGeneratorOption;
+use crate::workshop::BadEnvironment;
 
 /// Why a verb gives up: told to the user as it stands.
 pub(crate) type Failure = Box<dyn Error>;
@@ -58,7 +60,7 @@ fn is_broken_pipe(failure: &(dyn Error + 'static)) -> bool {
 }
 
 fn is_wrong_use(failure: &(dyn Error + 'static)) -> bool {
-    failure.is::<ConfigErrors>() || failure.is::<BadGeneratorOption>()
+    failure.is::<ConfigErrors>() || failure.is::<BadGeneratorOption>() || failure.is::<BadEnvironment>()
 }
 
 /// The failure and what is behind it, as far as that is not in its own words.

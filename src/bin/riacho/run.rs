@@ -10,7 +10,7 @@ use riacho::ports::Clock as _;
 use riacho::query::Queries;
 use riacho::{Error, Launch, Snapshot, Streams, SystemClock};
 
-use crate::application::{App, RunOptions};
+use crate::application::{RunOptions, Runnable};
 use crate::cli::ReportFormat;
 use crate::gauge::Gauge;
 use crate::goal::Goal;
@@ -18,7 +18,7 @@ use crate::report::{CaughtUp, Labels, Output};
 use crate::settings::Settings;
 use crate::signals::Signals;
 use crate::web::{self, Board, Facts, PageSettings};
-use crate::{Failure, process};
+use crate::{Failure, process, workshop};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -26,6 +26,7 @@ Examples:
   riacho run transactions --config app.properties --set num.stream.threads=4
   riacho run transactions --config app.properties --set transactions.window.kind=hopping
   riacho run extraction --embedded -b localhost:9092
+  ACTION=producer TOPIC=my-topic BOOTSTRAP_SERVERS=localhost:9092 riacho run workshop
 
 SIGTERM or Ctrl-C: commits what is done, writes the state, leaves the group, and ends with 0. A second \
 one ends at once, with 143 or 130; nothing is lost or counted twice, but the next start may have more \
@@ -38,7 +39,7 @@ What it does is shown at http://127.0.0.1:9464/, and served at /metrics, /health
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
     /// The application
-    app: App,
+    app: Runnable,
     /// End once everything that was in the input at the start is committed
     #[arg(long)]
     until_caught_up: bool,
@@ -53,10 +54,18 @@ pub(crate) struct Args {
 }
 
 pub(crate) fn run(args: &Args) -> Result<ExitCode, Failure> {
+    let app = match args.app {
+        Runnable::Streams(app) => app,
+        Runnable::Workshop if args.until_caught_up || args.embedded || args.report.is_some() => {
+            let flags = "--until-caught-up, --embedded and --report";
+            return Err(format!("the workshop has no topology: {flags} are not for it").into());
+        }
+        Runnable::Workshop => return workshop::run(&args.settings),
+    };
     let signals = Signals::listen()?;
     let clock = SystemClock::new();
     let born = process::age();
-    let mut loaded = args.settings.load(args.app, &[])?;
+    let mut loaded = args.settings.load(app, &[])?;
     log::init(&LogSettings::of(&loaded.config))?;
     let Args { embedded, until_caught_up, .. } = *args;
     let options = RunOptions { embedded, until_caught_up, signals: &signals };
@@ -77,7 +86,7 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, Failure> {
         Err(error) => return Err(error.into()),
     };
     streams.metrics().add(own_metrics)?;
-    board.show(args.app.name(), facts, streams.overview());
+    board.show(app.name(), facts, streams.overview());
     let mut watch = Watch {
         out: Output { json: args.report.is_some(), born, clock, labels },
         gauge: None,

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use riacho::client_settings;
-use riacho::config::{Config, ConfigErrors, RawConfig};
+use riacho::config::{Config, ConfigErrors, KeySpec, RawConfig};
 use riacho::kafka::ClientSettings;
 use riacho::observe::log::{self, LogSettings};
 
@@ -50,7 +50,13 @@ impl Settings {
     /// All layers, `presets` lowest.
     fn raw(&self, app: App, presets: &[(&str, &str)]) -> RawConfig {
         let raw = RawConfig::new(&[app.keys(), web::KEYS]).preset("application.id", app.name());
-        let raw = app.presets().iter().chain(presets).fold(raw, |raw, (key, value)| raw.preset(key, value));
+        let raw = app.presets().iter().fold(raw, |raw, (key, value)| raw.preset(key, value));
+        self.layered(raw, presets)
+    }
+
+    /// The layers above what an application is.
+    fn layered(&self, raw: RawConfig, presets: &[(&str, &str)]) -> RawConfig {
+        let raw = presets.iter().fold(raw, |raw, (key, value)| raw.preset(key, value));
         let raw = self.config.iter().fold(raw, |raw, path| raw.file(path));
         let bootstrap = self.bootstrap_server.iter().map(|servers| format!("bootstrap.servers={servers}"));
         raw.process_environment().flags(bootstrap).flags(&self.set)
@@ -64,6 +70,18 @@ impl Settings {
         let config = Config::try_from(self.raw(app, presets))?;
         let app = app.of(&config)?;
         Ok(Loaded { config, app })
+    }
+
+    /// Checks everything, for an application without a topology that has these `keys` of its own.
+    ///
+    /// # Errors
+    /// Every problem that there is.
+    pub(crate) fn load_plain(
+        &self,
+        keys: &'static [KeySpec],
+        presets: &[(&str, &str)],
+    ) -> Result<Config, ConfigErrors> {
+        Config::try_from(self.layered(RawConfig::new(&[keys, web::KEYS]), presets))
     }
 
     /// Checks everything and begins to log, for a verb that works for long and tells what is in its way.

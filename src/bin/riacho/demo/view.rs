@@ -393,7 +393,7 @@ mod tests {
             "1,234,567.89",
             "aggregated_transactions",
             "q ends and proves",
-            "/metrics",
+            "http://127.0.0.1:9464/",
             "aborted  2",
         ] {
             assert!(screen.contains(text), "{text:?} is not in\n{screen}");

@@ -63,7 +63,6 @@ impl Board {
     }
 
     /// Shows an application that has no topology.
-    #[expect(dead_code, reason = "for the applications that have none")]
     pub(crate) fn announce(&self, id: &'static str, facts: Facts) {
         self.put(id, facts, None);
     }

@@ -78,7 +78,12 @@ pub(crate) enum Runnable {
 
 impl ValueEnum for Runnable {
     fn value_variants<'a>() -> &'a [Self] {
-        &[Runnable::Streams(App::Transactions), Runnable::Streams(App::Extraction), Runnable::Workshop]
+        &[
+            Runnable::Streams(App::Transactions),
+            Runnable::Streams(App::Extraction),
+            Runnable::Streams(App::Sales),
+            Runnable::Workshop,
+        ]
     }
 
     fn to_possible_value(&self) -> Option<PossibleValue> {

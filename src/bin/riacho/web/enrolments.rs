@@ -93,15 +93,24 @@ impl Asked {
 
     fn summary(&self) -> Result<Page, Page> {
         let known = self.figures()?;
-        let places = self.queries.partitions(BY_ID).map_err(|error| self.no_answer(&error))?;
-        let answered = places.iter().filter(|place| place.owner.is_some() || place.here).count();
+        // The tasks of one instance may all be of the counts: every store's partitions are looked at.
+        let mut places = Vec::new();
+        for store in [BY_ID, COUNTS, NEWEST] {
+            places.extend(self.queries.partitions(store).map_err(|error| self.no_answer(&error))?);
+        }
+        let numbers = |places: &mut dyn Iterator<Item = &PartitionPlace>| {
+            places.map(|place| place.partition).collect::<BTreeSet<_>>().len()
+        };
+        let is_lost = |place: &&PartitionPlace| place.owner.is_none() && !place.here;
+        let partitions = numbers(&mut places.iter());
+        let answered = partitions - numbers(&mut places.iter().filter(is_lost));
         let (last, stale) = self.with_newest(1, |newest| newest.rows.first().map(|row| row.date))?;
         let data = json!({
             "total": known.figures.total(), "duplicates": known.figures.duplicates,
             "last_enrolment": last.map(|date| date.to_string()),
-            "instances": instances(&places), "partitions": places.len(), "partitions_answered": answered,
+            "instances": instances(&places), "partitions": partitions, "partitions_answered": answered,
         });
-        let moving = (answered < places.len()).then_some(MOVING);
+        let moving = (answered < partitions).then_some(MOVING);
         Ok(Known { stale: known.stale.or(stale).or(moving), ..known }.page(data))
     }
 

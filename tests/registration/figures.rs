@@ -1,5 +1,7 @@
 //! The answers of one instance and of two, held against a naive recount of the topic.
 
+#![expect(clippy::indexing_slicing, reason = "what is missing in JSON is null, and fails the test")]
+
 use std::collections::BTreeMap;
 
 use serde_json::{Value, json};

@@ -197,6 +197,7 @@ impl RecordProducer {
         if !self.is_transactional() {
             return Err(fatal(INITIALISE, "the producer has no transactional id: it runs at least once"));
         }
+        let replaces = self.initialised;
         if self.initialised {
             self.producer = None;
             self.initialised = false;
@@ -206,7 +207,9 @@ impl RecordProducer {
             self.producer = Some(self.create()?);
         }
         let producer = self.active(INITIALISE)?;
-        settle(producer, &self.settings.application_id, wait);
+        if !replaces {
+            settle(producer, &self.settings.application_id, wait);
+        }
         let initialised =
             repeat(producer, INITIALISE, Deadline::after(wait), ClientErrorKind::Retry, |wait| {
                 producer.init_transactions(wait)
@@ -473,6 +476,7 @@ fn serve_or_wait(producer: &BaseProducer<NativeContext<Reports>>) {
 ///
 /// At first it talks to the address that it was given, and drops that connection as soon as it learns whose it is. A
 /// question for the transaction coordinator that is under way then is lost, and asked again only after half a second.
+/// Only at the start: a producer that takes the place of another is needed where brokers are just failing.
 /// A cluster that does not answer is left to the caller's next call to complain of.
 fn settle(producer: &BaseProducer<NativeContext<Reports>>, any_topic: &str, wait: Duration) {
     const WAIT_MAX: Duration = Duration::from_secs(3);

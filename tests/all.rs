@@ -5,6 +5,7 @@ mod broker;
 mod extraction;
 mod pages;
 mod recovery;
+mod registration;
 mod replay;
 mod security;
 mod stack;
@@ -15,3 +16,8 @@ mod workshop;
 #[expect(dead_code, reason = "the program uses what the tests do not")]
 #[path = "../src/bin/riacho/transactions/mod.rs"]
 mod transactions;
+
+/// As `transactions`.
+#[expect(dead_code, reason = "the program uses what the tests do not")]
+#[path = "../src/bin/riacho/enrolments/mod.rs"]
+mod enrolments;

@@ -1,5 +1,6 @@
 //! The pages in a real browser, served by the real program.
 
+mod enrolments;
 mod scene;
 mod start;
 mod transactions;

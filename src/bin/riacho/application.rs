@@ -8,13 +8,14 @@ use riacho::observe::metrics::OwnMetrics;
 use riacho::query::Queries;
 use riacho::{Topology, TopologyError};
 
+use crate::enrolments::config::EnrolmentsConfig;
 use crate::extraction::config::ExtractionConfig;
 use crate::extraction::ledger::{FollowedLedger, ToldOn};
 use crate::signals::Signals;
 use crate::transactions::business::BusinessMetrics;
 use crate::transactions::config::TransactionsConfig;
 use crate::web::Board;
-use crate::{Failure, extract, extraction, transactions, web};
+use crate::{Failure, enrolments, extract, extraction, transactions, web};
 
 /// Which application.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -23,6 +24,8 @@ pub(crate) enum App {
     Transactions,
     /// Rows of an HTTP API as raw and as normalised Parquet files
     Extraction,
+    /// Distinct enrolments of registration_topic by course, payment and shift
+    Enrolments,
 }
 
 impl App {
@@ -31,6 +34,7 @@ impl App {
         match self {
             App::Transactions => "transactions",
             App::Extraction => "extraction",
+            App::Enrolments => "enrolments",
         }
     }
 
@@ -39,13 +43,14 @@ impl App {
         match self {
             App::Transactions => transactions::config::KEYS,
             App::Extraction => extraction::config::KEYS,
+            App::Enrolments => enrolments::config::KEYS,
         }
     }
 
     /// What it sets lower than any user.
     pub(crate) fn presets(self) -> &'static [(&'static str, &'static str)] {
         match self {
-            App::Transactions => &[],
+            App::Transactions | App::Enrolments => &[],
             App::Extraction => extraction::config::PRESETS,
         }
     }
@@ -58,6 +63,7 @@ impl App {
         Ok(match self {
             App::Transactions => Box::new(TransactionsConfig::of(config)?),
             App::Extraction => Box::new(ExtractionConfig::of(config)?),
+            App::Enrolments => Box::new(EnrolmentsConfig::of(config)?),
         })
     }
 }
@@ -71,7 +77,12 @@ pub(crate) enum Runnable {
 
 impl ValueEnum for Runnable {
     fn value_variants<'a>() -> &'a [Self] {
-        &[Runnable::Streams(App::Transactions), Runnable::Streams(App::Extraction), Runnable::Workshop]
+        &[
+            Runnable::Streams(App::Transactions),
+            Runnable::Streams(App::Extraction),
+            Runnable::Streams(App::Enrolments),
+            Runnable::Workshop,
+        ]
     }
 
     fn to_possible_value(&self) -> Option<PossibleValue> {
@@ -207,5 +218,23 @@ impl Application for ExtractionConfig {
             normalised: self.normalised_topic.clone(),
         })?;
         Ok(web::extraction::pages(ledger, self.folders(), self.shown_url(), board))
+    }
+}
+
+impl Application for EnrolmentsConfig {
+    fn topology(&self) -> Result<Topology, TopologyError> {
+        enrolments::topology::topology(self)
+    }
+
+    fn inputs(&self) -> Vec<&str> {
+        vec![&self.input_topic]
+    }
+
+    fn outputs(&self) -> Vec<(&'static str, &str)> {
+        Vec::new()
+    }
+
+    fn pages(&self, _config: &Config, queries: &Queries, board: &Board) -> Result<Pages, Failure> {
+        Ok(web::enrolments::pages(self.table_rows_max, queries, board))
     }
 }

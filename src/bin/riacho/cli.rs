@@ -42,7 +42,8 @@ enum Command {
     /// Print a Parquet file as CSV
     Csv(csv::Args),
     /// Write made-up input for an application
-    Generate(generate::Args),
+    #[command(subcommand)]
+    Generate(generate::Verb),
     /// Write a file of JSON lines into a topic, in its order and at a chosen speed
     Replay(replay::Args),
     /// Count an application's input again and compare with what it wrote, window by window
@@ -76,7 +77,7 @@ impl Cli {
             Command::Demo(args) => demo::run(args),
             Command::Extract(args) => extract::run(&args),
             Command::Csv(args) => csv::run(&args),
-            Command::Generate(args) => generate::run(&args),
+            Command::Generate(verb) => generate::run(&verb),
             Command::Replay(args) => replay::run(&args),
             Command::Verify(args) => verify::run(&args),
             Command::Topology(verb) => topology_verbs::run(&verb),
@@ -109,6 +110,8 @@ mod tests {
             "run extraction --embedded",
             "extract --embedded --once -b a:1",
             "csv a.parquet --output a.csv",
+            "generate enrolments --rate 20 --count 5 --seed 7 --duplicates 0.05",
+            "run enrolments",
             "replay x.jsonl --topic t --speed 10x",
             "verify transactions --open compare",
             "topology describe transactions --format dot",
@@ -135,9 +138,15 @@ mod tests {
 
     #[test]
     fn wrong_use_is_refused() {
-        for line in
-            ["run", "run other", "reset transactions --to-latest --to-earliest", "replay x.jsonl", "verify"]
-        {
+        for line in [
+            "run",
+            "run other",
+            "generate enrolments --vendors 5",
+            "generate enrolments --duplicates 1.1",
+            "reset transactions --to-latest --to-earliest",
+            "replay x.jsonl",
+            "verify",
+        ] {
             let words = std::iter::once("riacho").chain(line.split(' '));
             assert!(Cli::try_parse_from(words).is_err(), "{line}");
         }

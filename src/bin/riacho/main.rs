@@ -6,6 +6,7 @@ mod completions;
 mod config_verbs;
 mod csv;
 mod demo;
+mod enrolments;
 mod extract;
 mod extraction;
 mod gauge;

@@ -6,6 +6,7 @@
 pub(crate) mod answer;
 mod assets;
 mod board;
+pub(crate) mod enrolments;
 pub(crate) mod extraction;
 mod rates;
 mod settings;

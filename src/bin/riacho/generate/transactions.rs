@@ -1,23 +1,17 @@
-//! `riacho generate`: made-up input for an application.
+//! `riacho generate transactions`: transactions of made-up vendors.
 
-use std::io::Write as _;
 use std::num::NonZeroU32;
 use std::process::ExitCode;
-use std::time::Duration;
 
 use chrono::DateTime;
 use clap::ValueEnum;
-use indicatif::{HumanBytes, HumanCount};
-use riacho::kafka::{KafkaAdmin, NewRecord, TopicWriter};
-use riacho::ports::Clock as _;
-use riacho::{SystemClock, Timestamp, client_settings};
+use riacho::kafka::{NewRecord, TopicWriter};
+use riacho::ports::{ClientError, Clock as _};
+use riacho::{SystemClock, Timestamp};
 
+use super::{Common, Place, Source};
 use crate::Failure;
 use crate::application::App;
-use crate::gauge::Gauge;
-use crate::settings::{Loaded, Settings};
-use crate::signals::Signals;
-use crate::topics;
 use crate::transactions::config::TransactionsConfig;
 use crate::transactions::generator::{EventClock, Generator, GeneratorOptions};
 use crate::transactions::money::Currency;
@@ -33,20 +27,8 @@ With --simulated, --start and --seed the records are the same every time.";
 #[derive(clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
-    /// The application
-    app: App,
-    /// Where to [default: the application's input topic]. Created if it is missing
-    #[arg(short, long)]
-    topic: Option<String>,
-    /// How many partitions the topic has if it is created
-    #[arg(long, default_value_t = topics::PARTITIONS)]
-    partitions: i32,
-    /// Records per second [default: as fast as it goes]
-    #[arg(short, long)]
-    rate: Option<NonZeroU32>,
-    /// How many records [default: until it is told to stop]
-    #[arg(short = 'n', long)]
-    count: Option<u64>,
+    #[command(flatten)]
+    common: Common,
     /// How many vendors there are
     #[arg(long, default_value_t = GeneratorOptions::default().vendors)]
     vendors: NonZeroU32,
@@ -83,8 +65,6 @@ pub(crate) struct Args {
     /// Which partition a record goes to
     #[arg(long, value_enum, default_value_t = Partitioner::Murmur2)]
     partitioner: Partitioner,
-    #[command(flatten)]
-    settings: Settings,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -125,7 +105,8 @@ impl Args {
             None => EventClock::Real,
             Some(per_second) => {
                 // By default the last record is of now: event time in the future would be refused.
-                let length = self.count.unwrap_or(0).saturating_mul(1000) / u64::from(per_second.get());
+                let length =
+                    self.common.count.unwrap_or(0).saturating_mul(1000) / u64::from(per_second.get());
                 let length = i64::try_from(length).unwrap_or(i64::MAX);
                 let usual = now.plus_millis(length.saturating_neg()).max(Timestamp(0));
                 EventClock::Simulated { start: self.start.unwrap_or(usual), per_second }
@@ -146,83 +127,48 @@ impl Args {
     }
 }
 
-pub(crate) fn run(args: &Args) -> Result<ExitCode, Failure> {
-    /// How many records are written between two looks at the clock.
-    const BATCH: u64 = 256;
-    const STEP: Duration = Duration::from_millis(2);
-
-    if args.app == App::Extraction {
-        return Err(
-            "extraction takes its rows from an API: `riacho extract` does, with --embedded from made-up ones"
-                .into(),
-        );
-    }
-    let signals = Signals::listen()?;
-    let loaded = args.settings.load_for_tool(args.app, |_, config| TransactionsConfig::of(config))?;
-    let Loaded { config, app } = &loaded;
-    let clock = SystemClock::new();
-    let mut generator = args.generator(clock.now())?;
-    let topic = args.topic.as_ref().unwrap_or(&app.input_topic);
-    let partitions =
-        topics::ensure(&KafkaAdmin::new(&loaded.for_questions())?, topic, args.partitions, config)?;
-    let mut writer = TopicWriter::new(&client_settings(config))?;
-
-    let mut gauge = Gauge::new("generating", args.count);
-    let mut value = Vec::with_capacity(512);
-    let started = clock.monotonic();
-    while !signals.requested() {
-        let elapsed = clock.monotonic().saturating_sub(started);
-        let allowed = args.rate.map_or(u64::MAX, |rate| due(rate, elapsed));
-        let until = allowed.min(args.count.unwrap_or(u64::MAX)).min(generator.drawn() + BATCH);
-        if args.count.is_some_and(|count| generator.drawn() >= count) {
-            break;
-        }
-        if generator.drawn() >= until {
-            signals.wait(STEP);
-            continue;
-        }
-        let now = clock.now();
-        while generator.drawn() < until {
-            let partition = (args.partitioner == Partitioner::RoundRobin).then(|| {
-                i32::try_from(generator.drawn() % u64::from(partitions.unsigned_abs())).unwrap_or(0)
-            });
-            let transaction = generator.next(now);
-            value.clear();
-            transaction.write_json(&mut value);
-            writer.write(NewRecord {
-                topic,
-                partition,
-                key: match args.key {
-                    Key::Vendor => Some(transaction.key()),
-                    Key::Transaction => Some(transaction.id().as_bytes()),
-                    Key::None => None,
-                },
-                value: Some(&value),
-                // Simulated times may be so long ago that the broker would delete the records for their age.
-                timestamp: args.simulated.is_none().then_some(transaction.time),
-                headers: None,
-            })?;
-        }
-        gauge.at(generator.drawn());
-    }
-    writer.flush()?;
-    drop(gauge);
-    let seconds = clock.monotonic().saturating_sub(started).as_secs_f64();
-    let counts = writer.counts();
-    writeln!(
-        std::io::stdout(),
-        "{} records to {topic} in {seconds:.1} s: {} records/s, {}/s",
-        HumanCount(counts.delivered),
-        HumanCount((counts.delivered as f64 / seconds.max(1e-3)) as u64),
-        HumanBytes((counts.bytes as f64 / seconds.max(1e-3)) as u64)
-    )?;
-    Ok(ExitCode::SUCCESS)
+/// Transactions with the key and the partition that they are given.
+struct Transactions<'a> {
+    generator: Generator,
+    args: &'a Args,
+    value: Vec<u8>,
 }
 
-/// How many records are due after `elapsed`.
-fn due(rate: NonZeroU32, elapsed: Duration) -> u64 {
-    let records = elapsed.as_micros().saturating_mul(u128::from(rate.get())) / 1_000_000;
-    u64::try_from(records).unwrap_or(u64::MAX)
+impl Source for Transactions<'_> {
+    fn drawn(&self) -> u64 {
+        self.generator.drawn()
+    }
+
+    fn write(&mut self, place: &Place<'_>, writer: &mut TopicWriter) -> Result<(), ClientError> {
+        let Transactions { generator, args, value } = self;
+        let partition = (args.partitioner == Partitioner::RoundRobin).then(|| {
+            i32::try_from(generator.drawn() % u64::from(place.partitions.unsigned_abs())).unwrap_or(0)
+        });
+        let transaction = generator.next(place.now);
+        value.clear();
+        transaction.write_json(value);
+        writer.write(NewRecord {
+            topic: place.topic,
+            partition,
+            key: match args.key {
+                Key::Vendor => Some(transaction.key()),
+                Key::Transaction => Some(transaction.id().as_bytes()),
+                Key::None => None,
+            },
+            value: Some(value),
+            // Simulated times may be so long ago that the broker would delete the records for their age.
+            timestamp: args.simulated.is_none().then_some(transaction.time),
+            headers: None,
+        })
+    }
+}
+
+pub(super) fn run(args: &Args) -> Result<ExitCode, Failure> {
+    let settings = &args.common.settings;
+    let loaded = settings.load_for_tool(App::Transactions, |_, config| TransactionsConfig::of(config))?;
+    let generator = args.generator(SystemClock::new().now())?;
+    let mut source = Transactions { generator, args, value: Vec::with_capacity(512) };
+    args.common.write(&mut source, &loaded, &loaded.app.input_topic)
 }
 
 #[cfg(test)]
@@ -235,13 +181,5 @@ mod tests {
         assert_eq!(moment("2026-01-01T01:00:00.5+01:00"), Ok(Timestamp(1_767_225_600_500)));
         assert_eq!(moment("1767225600000"), Ok(Timestamp(1_767_225_600_000)));
         assert!(moment("yesterday").is_err() && moment("-1").is_err());
-    }
-
-    #[test]
-    fn a_rate_is_kept_over_time() {
-        let rate = NonZeroU32::new(1500).unwrap();
-        assert_eq!(due(rate, Duration::from_millis(0)), 0);
-        assert_eq!(due(rate, Duration::from_millis(10)), 15);
-        assert_eq!(due(rate, Duration::from_secs(3600)), 5_400_000);
     }
 }

@@ -15,6 +15,7 @@ mod owners;
 mod producer;
 mod reader;
 mod records;
+mod reports;
 mod restore;
 mod settings;
 mod simple;

@@ -6,22 +6,20 @@
 //! producer whose connection broke during a transaction is replaced before the next one begins, which bumps its epoch
 //! and makes the original void.
 
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use rdkafka::consumer::ConsumerGroupMetadata;
 use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
-use rdkafka::message::Message;
-use rdkafka::producer::{BaseProducer, BaseRecord, DeliveryResult, Producer, ProducerContext};
+use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
 use riacho_topology::Outgoing;
 
 use super::consumer::at;
-use super::context::{Listener, NativeContext};
+use super::context::NativeContext;
 use super::errors::{
     Verdict, advice, code_of, describe, error, fatal, is_refusal, plain, retry, transactional,
 };
 use super::records::{size, to_native, to_native_timestamp};
+use super::reports::Reports;
 use super::settings::{ClientSettings, Role};
 use super::wait::Deadline;
 use crate::ports::{ChangelogSlot, ClientError, ClientErrorKind, Position, RecordSender};
@@ -42,94 +40,6 @@ const BACK_OFF: Duration = Duration::from_millis(20);
 const REPLACE_WAIT: Duration = Duration::from_secs(5);
 const CLOSE_WAIT: Duration = Duration::from_secs(3);
 
-/// What became of the records that were sent.
-#[derive(Default)]
-struct Reports {
-    state: Mutex<Delivered>,
-    /// A connection broke or a request timed out since this was last cleared.
-    tainted: AtomicBool,
-}
-
-#[derive(Default)]
-struct Delivered {
-    /// Per slot the offset after the last delivered record; -1 if there was none.
-    ends: Vec<i64>,
-    /// The first record that was not delivered, and how many there were.
-    failure: Option<(RDKafkaErrorCode, String)>,
-    failures: u64,
-}
-
-impl Reports {
-    fn state(&self) -> MutexGuard<'_, Delivered> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn forget(&self) {
-        let mut state = self.state();
-        state.ends.fill(-1);
-        state.failure = None;
-        state.failures = 0;
-    }
-}
-
-impl Listener for Reports {
-    fn hear(&self, facility: &str, message: &str) {
-        if connection_broke(facility, message) {
-            self.tainted.store(true, Ordering::Relaxed);
-        }
-    }
-}
-
-/// Whether a log line of librdkafka tells that a request may be under way that nobody waits for any more. An attempt
-/// to connect that fails sends none. (The error callback will not do: it is silent about many of these.)
-fn connection_broke(facility: &str, message: &str) -> bool {
-    match facility {
-        "REQTMOUT" => true,
-        "FAIL" => ![" in state CONNECT", " in state TRY_CONNECT", " in state INIT", " in state DOWN"]
-            .iter()
-            .any(|before_connected| message.contains(before_connected)),
-        _ => false,
-    }
-}
-
-impl ProducerContext for NativeContext<Reports> {
-    /// The slot plus one; 0 is none.
-    type DeliveryOpaque = usize;
-
-    fn delivery(&self, result: &DeliveryResult<'_>, slot: usize) {
-        match result {
-            Ok(_) if slot == 0 => {}
-            Ok(message) => {
-                let mut state = self.listener.state();
-                if state.ends.len() < slot {
-                    state.ends.resize(slot, -1);
-                }
-                if let Some(end) = state.ends.get_mut(slot - 1) {
-                    *end = (*end).max(message.offset() + 1);
-                }
-            }
-            Err((failure, message)) => {
-                let code = code_of(failure).unwrap_or(RDKafkaErrorCode::Fail);
-                let mut state = self.listener.state();
-                state.failures += 1;
-                // Once one record fails, the library purges the others: the first failure is the cause.
-                let purged =
-                    |code| matches!(code, RDKafkaErrorCode::PurgeQueue | RDKafkaErrorCode::PurgeInflight);
-                let known = state.failure.as_ref().is_some_and(|(first, _)| !purged(*first) || purged(code));
-                if !known {
-                    let bytes = message.payload_len() + message.key_len();
-                    let text = format!(
-                        "a record of {bytes} bytes for topic {}: {code}{}",
-                        message.topic(),
-                        advice(code)
-                    );
-                    state.failure = Some((code, text));
-                }
-            }
-        }
-    }
-}
-
 /// A producer and where it stands in the transaction protocol.
 pub(super) struct RecordProducer {
     settings: ClientSettings,
@@ -137,6 +47,8 @@ pub(super) struct RecordProducer {
     producer: Option<BaseProducer<NativeContext<Reports>>>,
     initialised: bool,
     in_transaction: bool,
+    /// Something was asked of a broker since the transaction began.
+    busy: bool,
     /// A call of this transaction failed: it can only be aborted, also where the library would still commit it.
     doomed: bool,
     record_bytes_max: usize,
@@ -150,6 +62,7 @@ impl RecordProducer {
             producer: None,
             initialised: false,
             in_transaction: false,
+            busy: false,
             doomed: false,
             record_bytes_max: settings.record_bytes_max(),
         };
@@ -223,14 +136,13 @@ impl RecordProducer {
         }
         self.initialised = true;
         self.hear_complaints();
-        self.active(INITIALISE)?.context().listener.tainted.store(false, Ordering::Relaxed);
+        self.active(INITIALISE)?.context().listener.forget_taint();
         Ok(())
     }
 
     pub(super) fn begin(&mut self) -> Result<(), ClientError> {
         const BEGIN: &str = "begin a transaction";
-        let tainted =
-            self.producer.as_ref().is_some_and(|it| it.context().listener.tainted.load(Ordering::Relaxed));
+        let tainted = self.producer.as_ref().is_some_and(|it| it.context().listener.is_tainted());
         if self.initialised && tainted {
             tracing::info!("a connection broke during the last transaction: the producer is replaced");
         }
@@ -239,14 +151,25 @@ impl RecordProducer {
             self.initialise_within(REPLACE_WAIT)?;
         }
         let producer = self.active(BEGIN)?;
-        producer.context().listener.forget();
+        producer.context().listener.begin();
         producer.begin_transaction().map_err(|failure| match transactional(BEGIN, &failure) {
             Verdict::Again(text) => retry(BEGIN, text),
             Verdict::Fail(error) => error,
         })?;
         self.in_transaction = true;
+        self.busy = false;
         self.doomed = false;
         Ok(())
+    }
+
+    /// From the first request of a transaction on, a connection that is given up for its silence may carry one.
+    fn set_busy(&mut self) {
+        if !self.busy
+            && let Some(producer) = &self.producer
+        {
+            producer.context().listener.asked();
+            self.busy = true;
+        }
     }
 
     fn hand_over(&self, record: Outgoing<'_>, slot: Option<ChangelogSlot>) -> Result<(), ClientError> {
@@ -334,10 +257,7 @@ impl RecordProducer {
     fn check_delivery(&self, operation: &'static str) -> Result<(), ClientError> {
         use RDKafkaErrorCode as Code;
         let producer = self.active(operation)?;
-        let mut state = producer.context().listener.state();
-        let Some((code, text)) = state.failure.take() else { return Ok(()) };
-        let others = std::mem::take(&mut state.failures) - 1;
-        drop(state);
+        let Some((code, text, others)) = producer.context().listener.take_failure() else { return Ok(()) };
         if let Some((code, text)) = producer.client().fatal_error() {
             let kind = if is_refusal(code) { ClientErrorKind::Fatal } else { ClientErrorKind::Fenced };
             return Err(error(kind, operation, format!("{text}{}", advice(code))));
@@ -358,10 +278,7 @@ impl RecordProducer {
     }
 
     pub(super) fn appended(&mut self, ChangelogSlot(slot): ChangelogSlot) -> Option<i64> {
-        let mut state = self.producer.as_ref()?.context().listener.state();
-        let end = state.ends.get_mut(slot)?;
-        let appended = std::mem::replace(end, -1);
-        (appended >= 0).then_some(appended)
+        self.producer.as_ref()?.context().listener.take_end(slot)
     }
 
     /// Lets the transaction end only in an abort.
@@ -375,6 +292,7 @@ impl RecordProducer {
         membership: &ConsumerGroupMetadata,
     ) -> Result<(), ClientError> {
         const OFFSETS: &str = "send the offsets to the transaction";
+        self.set_busy();
         let producer = self.transactional(OFFSETS)?;
         let offsets = at(OFFSETS, positions)?;
         repeat(producer, OFFSETS, self.transaction_deadline(), ClientErrorKind::Abort, |wait| {
@@ -420,7 +338,7 @@ impl RecordProducer {
         });
         self.in_transaction = false;
         self.hear_complaints();
-        self.active(ABORT)?.context().listener.forget();
+        self.active(ABORT)?.context().listener.begin();
         aborted
     }
 
@@ -436,6 +354,7 @@ impl RecordProducer {
 
 impl RecordSender for RecordProducer {
     fn send(&mut self, record: Outgoing<'_>, slot: Option<ChangelogSlot>) -> Result<(), ClientError> {
+        self.set_busy();
         self.hand_over(record, slot)
     }
 }
@@ -509,31 +428,5 @@ fn repeat(
             let waits = late.kind == ClientErrorKind::Retry;
             return Err(if waits { producer.context().complaints.or_login(late) } else { late });
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_a_connection_that_carried_requests_taints_a_transaction() {
-        let broke = [
-            ("FAIL", "TxnCoordinator: b:9092: Disconnected (after 3364ms in state UP) (_TRANSPORT)"),
-            ("FAIL", "b:9092/1: 2 request(s) timed out: disconnect (after 61000ms in state UP) (_TIMED_OUT)"),
-            (
-                "REQTMOUT",
-                "b:9092/1: Timed out 1 in-flight, 0 retry-queued, 0 out-queue, 0 partially-sent requests",
-            ),
-        ];
-        let did_not = [
-            (
-                "FAIL",
-                "b:9092/1: Connect to ipv4#127.0.0.1:9092 failed: Connection refused (after 0ms in state CONNECT)",
-            ),
-            ("CONNECT", "b:9092/1: broker in state UP connecting"),
-        ];
-        assert!(broke.iter().all(|(facility, message)| connection_broke(facility, message)));
-        assert!(!did_not.iter().any(|(facility, message)| connection_broke(facility, message)));
     }
 }

@@ -269,6 +269,7 @@ impl ClientSettings {
                 ]);
                 if self.transactional_id.is_some() {
                     proposed.push(("transaction.timeout.ms", millis(self.transaction_timeout)));
+                    proposed.push(("connections.max.idle.ms", text(IDLE_MS)));
                 } else {
                     proposed.push(("message.timeout.ms", text("120000")));
                 }
@@ -287,6 +288,10 @@ impl ClientSettings {
 const RESTORE_BYTES_MAX: u64 = 16 * KIB * KIB;
 /// Measured: 1 costs no throughput, and 5, the library's default, adds its 5 ms to every commit.
 const LINGER_MS: &str = "1";
+/// What ends a stall of librdkafka: where the group's coordinator dies and leaves the cluster's metadata,
+/// `rd_kafka_send_offsets_to_transaction` waits, whatever its timeout, for the next connection that comes or goes
+/// (<https://github.com/confluentinc/librdkafka/issues/5511>, 5456). During the stall all of them are silent.
+const IDLE_MS: &str = "10000";
 const STATISTICS_INTERVAL_MS: &str = "5000";
 
 /// Bounds what a consumer holds: in bytes, and in records, since each costs some 600 bytes beside its own.

@@ -33,5 +33,6 @@ pub(crate) use node::{NodeId, Role};
 pub(crate) use ports::free_port;
 pub(crate) use proxy::{ApiKey, Proxy};
 pub(crate) use record::{Received, TestRecord};
+pub(crate) use settings::OFFSETS_PARTITIONS;
 pub(crate) use topics::Topics;
 pub(crate) use wait::{await_some, await_until};

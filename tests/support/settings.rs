@@ -1,5 +1,8 @@
 //! The server settings under which Kafka is tested: real ones, with waits and internal topics cut to size.
 
+/// How many partitions, and so coordinators, the groups are spread over.
+pub(crate) const OFFSETS_PARTITIONS: i32 = 4;
+
 /// The settings common to every node, whatever it runs in; `replicas` is the number of brokers.
 ///
 /// Clients and brokers have a listener each, CLIENT and INTERNAL: a broker in a container is not found by itself
@@ -16,7 +19,6 @@ pub(crate) fn settings(replicas: usize) -> Vec<(&'static str, String)> {
         ("log.retention.ms", "-1"),
         ("log.retention.check.interval.ms", "86400000"),
         ("log.index.size.max.bytes", "1048576"),
-        ("offsets.topic.num.partitions", "4"),
         ("transaction.state.log.num.partitions", "4"),
         ("transaction.abort.timed.out.transaction.cleanup.interval.ms", "1000"),
         ("group.initial.rebalance.delay.ms", "0"),
@@ -27,7 +29,9 @@ pub(crate) fn settings(replicas: usize) -> Vec<(&'static str, String)> {
         ("num.network.threads", "2"),
         ("num.io.threads", "4"),
     ];
+    let offsets_partitions = OFFSETS_PARTITIONS.to_string();
     let sized = [
+        ("offsets.topic.num.partitions", &offsets_partitions),
         ("default.replication.factor", &replicas),
         ("min.insync.replicas", &in_sync),
         ("offsets.topic.replication.factor", &replicas),

@@ -42,6 +42,11 @@ impl CommitPace {
         self.caught_up = caught_up;
     }
 
+    /// Whether the last poll took in all there was.
+    pub(crate) fn is_caught_up(&self) -> bool {
+        self.caught_up
+    }
+
     /// A commit, or what stands for one, began at `began`. The next is due from its beginning: else every commit would
     /// put the next one off by what it took.
     pub(crate) fn committed(&mut self, began: Duration, took: Duration) {

@@ -5,6 +5,8 @@
 mod group;
 mod recovery;
 mod routes;
+#[cfg(test)]
+mod tests;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
@@ -22,7 +24,7 @@ use crate::ports::{
     StateProvider, StreamClient, TaskReport, ThreadObserver, ThreadTimes,
 };
 use crate::rebalance::TaskLayout;
-use crate::restore::{RestoreService, Restored};
+use crate::restore::{Outcome, RestoreService};
 use crate::start_line::StartLine;
 use crate::task::{Task, TaskFailure, TaskSettings};
 
@@ -69,8 +71,8 @@ pub(crate) struct StreamThread<C> {
     around: Surroundings<C>,
     tasks: Vec<Task>,
     pending: BTreeMap<TaskId, Pending>,
-    /// Tasks whose state is there and whose committed offsets are not to be had yet.
-    restored: Vec<Restored>,
+    /// What the restore has told and is not dealt with yet. It outlives a turn that fails: nobody tells it twice.
+    outcomes: VecDeque<Outcome>,
     /// An assignment that waits for the group's committed offsets. An empty one has to be answered too: the group
     /// waits for it.
     unanswered: Option<Vec<TopicPartition>>,
@@ -85,6 +87,8 @@ pub(crate) struct StreamThread<C> {
     last_attempt: u64,
     /// When it had to join again lately.
     rejoins: Vec<Duration>,
+    /// How often it has tried, while it is no member.
+    reconnects: Option<u32>,
 }
 
 impl<C: StreamClient> StreamThread<C> {
@@ -114,7 +118,7 @@ impl<C: StreamClient> StreamThread<C> {
             around,
             tasks: Vec::new(),
             pending: BTreeMap::new(),
-            restored: Vec::new(),
+            outcomes: VecDeque::new(),
             unanswered: None,
             routes: Routes::default(),
             news: VecDeque::new(),
@@ -125,6 +129,7 @@ impl<C: StreamClient> StreamThread<C> {
             next_slot: 1,
             last_attempt: 0,
             rejoins: Vec::new(),
+            reconnects: None,
         })
     }
 
@@ -148,20 +153,14 @@ impl<C: StreamClient> StreamThread<C> {
     /// # Errors
     /// When the thread cannot go on. Nothing uncommitted has been kept.
     pub(crate) fn step(&mut self) -> Result<(), TaskFailure> {
-        let turn = self.turn();
-        match turn {
-            Ok(()) => Ok(()),
-            Err(failure) => self.recover(failure),
+        if let Some(tries) = self.reconnects {
+            return self.reconnect(tries);
         }
+        self.turn().or_else(|failure| self.recover(failure))
     }
 
     fn turn(&mut self) -> Result<(), TaskFailure> {
-        for restored in std::mem::take(&mut self.restored) {
-            self.take_outcome(Ok(restored))?;
-        }
-        for outcome in self.around.restore.outcomes() {
-            self.take_outcome(outcome)?;
-        }
+        self.take_outcomes()?;
         self.answer_assignment()?;
         if self.settings.exactly_once && !self.in_transaction {
             self.client.begin()?;
@@ -174,8 +173,9 @@ impl<C: StreamClient> StreamThread<C> {
         } else if self.is_idle() {
             self.around.observer.idle();
         }
-        while let Some(event) = self.news.pop_front() {
+        while let Some(event) = self.news.front().cloned() {
             self.group_event(event)?;
+            self.news.pop_front();
         }
         Ok(())
     }
@@ -188,10 +188,12 @@ impl<C: StreamClient> StreamThread<C> {
         let before = self.around.clock.monotonic();
         let wait = self.poll_wait(before);
         let now = self.now();
-        let StreamThread { client, tasks, routes, settings, .. } = self;
+        let StreamThread { client, tasks, routes, settings, around, .. } = self;
         let mut failure = None;
         let mut records = 0;
+        let mut first_came = None;
         let polled = client.poll(wait, settings.poll_records_max, &mut |record, sender| {
+            first_came.get_or_insert_with(|| around.clock.monotonic());
             records += 1;
             if failure.is_some() {
                 return;
@@ -204,13 +206,10 @@ impl<C: StreamClient> StreamThread<C> {
         client.serve();
         self.pace.polled(records, records < settings.poll_records_max);
         self.around.observer.polled();
-        let took = self.around.clock.monotonic().saturating_sub(before);
-        let processed = self.tasks.iter().any(Task::has_progressed);
-        if processed {
-            self.times.process += took
-        } else {
-            self.times.poll += took
-        }
+        let after = self.around.clock.monotonic();
+        let first_came = first_came.unwrap_or(after);
+        self.times.poll += first_came.saturating_sub(before);
+        self.times.process += after.saturating_sub(first_came);
         let refusal = match polled {
             Ok(event) => {
                 self.news.extend(event);
@@ -228,6 +227,10 @@ impl<C: StreamClient> StreamThread<C> {
     /// How long a poll may wait: until the next commit where something is to be committed.
     fn poll_wait(&self, now: Duration) -> Duration {
         const RESTORING: Duration = Duration::from_millis(5);
+        // Whether there was more than the last poll could take decides when the commit is due: that comes first.
+        if !self.pace.is_caught_up() {
+            return Duration::ZERO;
+        }
         let mut wait = self.settings.poll_wait_max;
         if !self.pending.is_empty() || self.tasks.iter().any(Task::has_waiting) {
             wait = wait.min(RESTORING);
@@ -240,9 +243,10 @@ impl<C: StreamClient> StreamThread<C> {
 
     /// Lets tasks with several inputs process what waits.
     fn drain(&mut self) -> Result<(), TaskFailure> {
-        let now = self.now();
+        let (before, now) = (self.around.clock.monotonic(), self.now());
+        let mut processed = false;
         for task in &mut self.tasks {
-            task.drain(&mut self.client, now)?;
+            processed |= task.drain(&mut self.client, now)?;
             let (pause, resume) = task.backpressure();
             if !pause.is_empty() {
                 self.client.pause(&pause)?;
@@ -250,6 +254,9 @@ impl<C: StreamClient> StreamThread<C> {
             if !resume.is_empty() {
                 self.client.resume(&resume)?;
             }
+        }
+        if processed {
+            self.times.process += self.around.clock.monotonic().saturating_sub(before);
         }
         Ok(())
     }

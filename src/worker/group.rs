@@ -10,7 +10,7 @@ use crate::lifecycle::ThreadState;
 use crate::ports::{
     ChangelogSlot, ClientError, ClientErrorKind, CloseReason, GroupEvent, Position, StreamClient,
 };
-use crate::restore::{Outcome, Request};
+use crate::restore::{Outcome, Request, Restored};
 use crate::task::{Changelog, Task, TaskFailure};
 
 /// A task that is ours and waits for its state.
@@ -29,8 +29,9 @@ impl<C: StreamClient> StreamThread<C> {
             GroupEvent::Assigned(partitions) => {
                 self.around.observer.state(ThreadState::PartitionsAssigned);
                 self.around.observer.rebalanced(true);
+                // The next turn begins with the answer, and repeats it where it fails.
                 self.unanswered.get_or_insert_default().extend(partitions);
-                self.answer_assignment()
+                Ok(())
             }
             GroupEvent::Revoked(partitions) => {
                 self.around.observer.state(ThreadState::PartitionsRevoked);
@@ -119,16 +120,12 @@ impl<C: StreamClient> StreamThread<C> {
         Ok(starts)
     }
 
-    fn awaits(&self, task: TaskId, attempt: u64) -> bool {
-        self.pending.get(&task).is_some_and(|pending| pending.attempt == attempt)
-    }
-
-    pub(super) fn new_attempt(&mut self) -> u64 {
+    fn new_attempt(&mut self) -> u64 {
         self.last_attempt += 1;
         self.last_attempt
     }
 
-    pub(super) fn request(&self, task: TaskId, attempt: u64) -> Option<Request> {
+    fn request(&self, task: TaskId, attempt: u64) -> Option<Request> {
         let subtopology = self.topology.subtopologies().get(task.subtopology)?;
         let application_id = &self.settings.application_id;
         let changelog =
@@ -137,41 +134,76 @@ impl<C: StreamClient> StreamThread<C> {
         Some(Request { task, attempt, stores: subtopology.stores.clone(), changelogs })
     }
 
-    pub(super) fn take_outcome(&mut self, outcome: Outcome) -> Result<(), TaskFailure> {
-        let restored = match outcome {
-            Ok(restored) => restored,
-            Err(failed) if !self.awaits(failed.task, failed.attempt) => return Ok(()),
-            Err(failed) => return Err(failed.failure),
-        };
-        let id = restored.task;
+    pub(super) fn take_outcomes(&mut self) -> Result<(), TaskFailure> {
+        self.outcomes.extend(self.around.restore.outcomes());
+        // One that cannot be used yet goes back, for the next turn.
+        for _ in 0..self.outcomes.len() {
+            let Some(outcome) = self.outcomes.pop_front() else { break };
+            self.take_outcome(outcome)?;
+        }
+        Ok(())
+    }
+
+    fn take_outcome(&mut self, outcome: Outcome) -> Result<(), TaskFailure> {
+        let (task, attempt) = outcome.as_ref().map_or_else(
+            |failed| (failed.task, failed.attempt),
+            |restored| (restored.task, restored.attempt),
+        );
         // What an earlier request found may still come after its task was taken away and given back: it is dropped.
-        let awaited = self.pending.get(&id).filter(|pending| pending.attempt == restored.attempt);
-        let Some(starts) = awaited.map(|pending| pending.starts.clone()) else { return Ok(()) };
+        if self.pending.get(&task).is_none_or(|pending| pending.attempt != attempt) {
+            return Ok(());
+        }
+        let begun = match outcome {
+            Ok(restored) => self.begin(restored),
+            Err(failed) => Err(failed.failure),
+        };
+        match begun {
+            // Nobody else would ask for it again: the task waits for its state until it has it.
+            Err(TaskFailure::Client(error))
+                if !matches!(error.kind, ClientErrorKind::Fenced | ClientErrorKind::Fatal) =>
+            {
+                tracing::warn!(%task, %error, "the task cannot begin: its state is restored once more");
+                self.restore_again(task);
+                Ok(())
+            }
+            begun => begun,
+        }
+    }
+
+    /// Asks for the state of a pending task, and for no earlier answer.
+    pub(super) fn restore_again(&mut self, task: TaskId) {
+        let attempt = self.new_attempt();
+        if let Some(pending) = self.pending.get_mut(&task) {
+            pending.attempt = attempt;
+        }
+        self.around.restore.request(self.request(task, attempt).into_iter().collect());
+    }
+
+    /// Lets a pending task run.
+    fn begin(&mut self, restored: Restored) -> Result<(), TaskFailure> {
+        let id = restored.task;
+        let Some(pending) = self.pending.get(&id) else { return Ok(()) };
+        let (starts, slots, attempt) = (pending.starts.clone(), pending.slots.clone(), pending.attempt);
         let inputs = restored.state.meta().map(|meta| meta.commit.inputs.clone()).unwrap_or_default();
         let (starts, moved) = match self.check_offsets(id, starts, &inputs) {
             Err(TaskFailure::Client(error)) if error.kind == ClientErrorKind::Retry => {
                 tracing::info!(task = %id, %error, "the group's offsets are not to be had yet");
-                self.restored.push(restored);
+                self.outcomes.push_back(Ok(restored));
                 return Ok(());
             }
             checked => checked?,
         };
-        let Some(pending) = self.pending.remove(&id) else { return Ok(()) };
         let (Some(instance), Some(request)) = (
             self.topology.instantiate(id.subtopology, &self.settings.application_id),
-            self.request(id, pending.attempt),
+            self.request(id, attempt),
         ) else {
             return Ok(());
         };
         if !moved.is_empty() {
             self.client.seek(&moved)?;
         }
-        let changelogs = request
-            .changelogs
-            .into_iter()
-            .zip(pending.slots)
-            .map(|(topic, slot)| Changelog { topic, slot })
-            .collect();
+        let changelogs = request.changelogs.into_iter().zip(slots);
+        let changelogs = changelogs.map(|(topic, slot)| Changelog { topic, slot }).collect();
         let reader = restored.state.reader();
         let mut task =
             Task::new(id, instance, restored.state, starts, changelogs, self.settings.task.clone());
@@ -179,13 +211,14 @@ impl<C: StreamClient> StreamThread<C> {
         task.open(&mut self.client, now)?;
         let partitions: Vec<_> = task.partitions().cloned().collect();
         self.client.resume(&partitions)?;
+        self.pending.remove(&id);
+        let positions: Vec<_> = task.positions().collect();
         self.tasks.push(task);
         if let Some(reader) = reader {
             self.around.readers.opened(id, reader);
         }
         self.after_task_change();
         tracing::info!(task = %id, records = restored.records, took = ?restored.took, wiped = ?restored.wiped, "task running");
-        let positions: Vec<_> = self.tasks.last().map(|task| task.positions().collect()).unwrap_or_default();
         self.around.observer.running(id, (restored.records, restored.took, restored.wiped), &positions);
         self.running_if_nothing_waits();
         Ok(())
@@ -257,7 +290,9 @@ impl<C: StreamClient> StreamThread<C> {
             partitions.extend(self.layout.partitions(task).into_iter().flatten());
             self.around.observer.closed(task, reason);
         }
-        self.restored.retain(|restored| !tasks.contains(&restored.task));
+        // Dropped before the answer: the next owner may be another thread of this process.
+        self.outcomes
+            .retain(|outcome| !outcome.as_ref().is_ok_and(|restored| tasks.contains(&restored.task)));
         self.tasks.retain(|task| !tasks.contains(&task.id));
         self.after_task_change();
         let partitions: Vec<_> = partitions.into_iter().collect();
@@ -274,7 +309,7 @@ impl<C: StreamClient> StreamThread<C> {
         }
         self.unanswered = None;
         self.news.clear();
-        self.restored.clear();
+        self.outcomes.clear();
         self.routes = Routes::default();
     }
 }

@@ -7,6 +7,7 @@ use riacho_topology::TaskId;
 use super::StreamThread;
 use super::group::Pending;
 use super::routes::Routes;
+use crate::lifecycle::ThreadState;
 use crate::ports::{ClientError, ClientErrorKind, CloseReason, CommitOutcome, StreamClient};
 use crate::state::WipeReason;
 use crate::task::TaskFailure;
@@ -42,7 +43,7 @@ impl<C: StreamClient> StreamThread<C> {
         }
     }
 
-    /// Gives up everything without committing and joins the group again with a new client.
+    /// Gives up everything without committing; the next steps join the group again with a new client.
     fn rejoin(&mut self, error: &ClientError) -> Result<(), TaskFailure> {
         let now = self.around.clock.monotonic();
         self.rejoins.retain(|at| now.saturating_sub(*at) < REJOINS_PERIOD);
@@ -63,18 +64,28 @@ impl<C: StreamClient> StreamThread<C> {
         self.close_all(CloseReason::Lost);
         self.in_transaction = false;
         self.client.close();
-        let mut tries = 0;
-        self.client = loop {
-            tries += 1;
-            match Self::connect(&mut self.around, &self.layout, self.settings.exactly_once) {
-                // Each try waits for an answer by itself, so this is minutes, not a busy loop.
-                Err(error) if error.kind == ClientErrorKind::Retry && tries < RECONNECTS_MAX => {
-                    tracing::warn!(%error, tries, "cannot join again yet");
-                }
-                connected => break connected?,
-            }
-        };
+        self.around.observer.state(ThreadState::PartitionsRevoked);
+        self.reconnects = Some(0);
         Ok(())
+    }
+
+    /// Tries once to join the group again: whoever wants the thread to stop gets a word in between two tries.
+    pub(super) fn reconnect(&mut self, tries: u32) -> Result<(), TaskFailure> {
+        self.around.observer.polled();
+        match Self::connect(&mut self.around, &self.layout, self.settings.exactly_once) {
+            Ok(client) => {
+                self.client = client;
+                self.reconnects = None;
+                Ok(())
+            }
+            // Each try waits for an answer by itself, so this is minutes, not a busy loop.
+            Err(error) if error.kind == ClientErrorKind::Retry && tries + 1 < RECONNECTS_MAX => {
+                tracing::warn!(%error, tries, "cannot join again yet");
+                self.reconnects = Some(tries + 1);
+                Ok(())
+            }
+            Err(error) => Err(error.into()),
+        }
     }
 
     /// Throws the state of a task away and restores it from its changelog.
@@ -89,15 +100,14 @@ impl<C: StreamClient> StreamThread<C> {
             .positions()
             .zip(task.sources())
             .map(|(position, source)| (source, position.partition, position.next_offset));
-        let attempt = self.new_attempt();
-        let pending = Pending { attempt, starts: starts.collect(), slots: task.slots().collect() };
+        let pending = Pending { attempt: 0, starts: starts.collect(), slots: task.slots().collect() };
         drop(task);
         self.around.observer.closed(id, CloseReason::Corrupted);
         self.around.provider.wipe(id, WipeReason::Corrupt)?;
         self.client.pause(&partitions)?;
         self.pending.insert(id, pending);
         self.around.observer.restoring(id);
-        self.around.restore.request(self.request(id, attempt).into_iter().collect());
+        self.restore_again(id);
         Ok(())
     }
 

@@ -87,17 +87,15 @@ impl Observer {
         for sent in &report.sent {
             self.topic(&sent.topic).produced(sent.records, sent.bytes);
         }
-        let ends = self.progress.lock().ends.clone();
         let Some(eyes) = self.tasks.get_mut(&report.task) else { return };
         eyes.metrics.committed(&report.counts, report.stream_time);
         for position in &report.positions {
-            let end = ends.get(&position.partition).copied();
+            let end = self.progress.lock().ends.get(&position.partition).copied();
             eyes.metrics.position(&position.partition, position.next_offset, end);
         }
         if let Some(store) = &report.store {
             eyes.store.rocksdb(&to_metrics(store));
         }
-        eyes.partitions = report.positions.iter().map(|position| position.partition.clone()).collect();
         eyes.open_windows = report.open_windows;
         eyes.cached_bytes = report.cached_bytes;
     }

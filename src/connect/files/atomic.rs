@@ -78,12 +78,12 @@ impl AtomicFile {
     /// # Errors
     /// When it cannot be written in full, for example because the disk is full. Then nothing has appeared.
     pub fn publish(mut self) -> io::Result<FileFacts> {
-        let Some(buffered) = self.file.take() else { return Err(io::ErrorKind::NotFound.into()) };
-        let file = buffered.into_inner().map_err(io::IntoInnerError::into_error)?;
-        file.sync_all()?;
+        let Some(file) = &mut self.file else { return Err(io::ErrorKind::NotFound.into()) };
+        file.flush()?;
+        file.get_ref().sync_all()?;
         fs::rename(&self.temporary, &self.place)?;
         // The lock goes with the file: until here nobody takes it for a leftover.
-        drop(file);
+        self.file = None;
         // The name is on disk when its folder is.
         File::open(folder_of(&self.place))?.sync_all()?;
         let hash = std::mem::replace(&mut self.hash, Sha256::new());
@@ -196,6 +196,17 @@ mod tests {
         assert_eq!(fs::read(&place).unwrap(), b"first", "the old one stays until the new one is whole");
         drop(second);
         assert_eq!(names(folder.path()), ["a.csv"], "what is given up leaves nothing");
+    }
+
+    #[test]
+    fn a_file_that_cannot_appear_leaves_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let place = folder.path().join("a.csv");
+        fs::create_dir(&place).unwrap();
+        let mut file = AtomicFile::create(&place).unwrap();
+        file.write_all(b"x").unwrap();
+        assert!(file.publish().is_err());
+        assert_eq!(names(folder.path()), ["a.csv"]);
     }
 
     #[test]

@@ -213,7 +213,8 @@ impl HttpApi {
         }
         let response = request.call().map_err(|error| Trouble::Transient(error.to_string(), None))?;
         let status = response.status().as_u16();
-        let wait = retry_after(text_of(&response, header::RETRY_AFTER), self.clock.now());
+        let asked = response.headers().get(header::RETRY_AFTER).and_then(|wait| wait.to_str().ok());
+        let wait = retry_after(asked, self.clock.now());
         match judge(status) {
             Judgement::Usable => {}
             Judgement::Again => return Err(Trouble::Transient(format!("status {status}"), wait)),
@@ -222,7 +223,8 @@ impl HttpApi {
                 return Err(Trouble::Final(ApiError::Refused { url, status, advice }));
             }
         }
-        let link = text_of(&response, header::LINK).and_then(paging::next_link).map(str::to_owned);
+        let links = response.headers().get_all(header::LINK).iter().filter_map(|link| link.to_str().ok());
+        let link = links.filter_map(paging::next_link).next().map(str::to_owned);
         let body = self.read(url, response)?;
         let answer =
             Answer::of(&body, &self.settings, link).map_err(|text| Trouble::Transient(text, None))?;
@@ -245,10 +247,6 @@ impl HttpApi {
         }
         Ok(body)
     }
-}
-
-fn text_of(response: &Response<ureq::Body>, name: header::HeaderName) -> Option<&str> {
-    response.headers().get(name)?.to_str().ok()
 }
 
 /// Parameters may hold keys that belong into no log.

@@ -149,16 +149,29 @@ impl Paging {
     }
 }
 
-/// The address of the next answer in a `Link` header.
+/// The address of the next answer in a `Link` header (RFC 8288): addresses and quoted texts may hold commas.
 pub(super) fn next_link(header: &str) -> Option<&str> {
-    header.split(',').find_map(|link| {
-        let (address, parameters) = link.trim().strip_prefix('<')?.split_once('>')?;
-        let is_next = parameters.split(';').any(|parameter| {
-            let value = parameter.trim().strip_prefix("rel=").map(|value| value.trim_matches('"'));
-            value.is_some_and(|value| value.split(' ').any(|relation| relation == "next"))
+    let mut rest = header;
+    loop {
+        let (address, behind) = rest.split_once('<')?.1.split_once('>')?;
+        let mut is_quoted = false;
+        let end = behind.find(|symbol| {
+            is_quoted ^= symbol == '"';
+            symbol == ',' && !is_quoted
         });
-        is_next.then_some(address)
-    })
+        let (parameters, others) = behind.split_at(end.unwrap_or(behind.len()));
+        if parameters.split(';').any(is_next) && !address.contains(char::is_whitespace) {
+            return Some(address);
+        }
+        rest = others;
+    }
+}
+
+/// Whether a parameter of a link says that it leads to what comes next.
+fn is_next(parameter: &str) -> bool {
+    let Some((name, value)) = parameter.split_once('=') else { return false };
+    let mut relations = value.trim().trim_matches('"').split_ascii_whitespace();
+    name.trim().eq_ignore_ascii_case("rel") && relations.any(|name| name.eq_ignore_ascii_case("next"))
 }
 
 #[cfg(test)]
@@ -227,6 +240,9 @@ mod tests {
     fn the_link_header_is_read() {
         let header = "<https://a/1>; rel=\"prev\", <https://a/3?x=1>; title=\"a\"; rel=\"next last\"";
         assert_eq!(next_link(header), Some("https://a/3?x=1"));
+        let commas =
+            "<https://a/1?ids=1,2>; rel=prev, <https://a/3?ids=1,2>; title=\"a, <b>\"; Rel = \"NEXT\"";
+        assert_eq!(next_link(commas), Some("https://a/3?ids=1,2"));
         assert_eq!(next_link("<https://a/1>; rel=prev"), None);
         assert_eq!(next_link("nonsense, <, >; rel=next"), None);
     }

@@ -180,7 +180,7 @@ fn a_caller_that_is_to_stop_does_not_wait() {
 #[test]
 fn links_are_followed_from_the_header_but_not_to_others() {
     let (address, told) = scripted(vec![
-        answer("200 OK", "link: </itens?depois=1>; rel=\"next\"\r\n", "[1]"),
+        answer("200 OK", "link: </>; rel=\"first\"\r\nlink: </itens?depois=1>; rel=\"next\"\r\n", "[1]"),
         answer("200 OK", "link: <http://127.0.0.1:1/>; rel=\"next\"\r\n", "[2]"),
     ]);
     let patience = Patience { attempts_max: 1.try_into().unwrap(), ..Patience::default() };

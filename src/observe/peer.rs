@@ -80,6 +80,8 @@ pub(crate) fn ask_all(requests: &[PeerRequest]) -> Vec<Result<PeerAnswer, PeerEr
             }
         }
     });
+    // A name that is still being looked up for a request that has timed out holds up nobody.
+    runtime.shutdown_background();
     answers
 }
 

@@ -55,9 +55,9 @@ impl Request {
         self.headers.get(name)?.to_str().ok()
     }
 
-    /// The header `authorization`.
+    /// The header `authorization`. Unlike others it may hold any letters: a token may.
     pub fn authorization(&self) -> Option<&str> {
-        self.header(header::AUTHORIZATION.as_str())
+        std::str::from_utf8(self.headers.get(header::AUTHORIZATION)?.as_bytes()).ok()
     }
 
     #[cfg(test)]

@@ -21,7 +21,7 @@ use crate::observe::peer::{PeerRequest, ask_all};
 use crate::ports::{ClientError, OwnerDirectory, ReaderRegistry as _};
 
 const PARTITIONS: i32 = 4;
-const TOKEN: &str = "open sesame";
+const TOKEN: &str = "abre-te, sésamo";
 
 /// What the instances tell each other.
 #[derive(Clone, Default)]

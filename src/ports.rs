@@ -1,7 +1,6 @@
 //! What the stream threads need from Kafka, a clock and a disk, so that a simulator can stand in for them.
 
 use std::collections::BTreeMap;
-use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -311,8 +310,19 @@ pub enum ReadError {
     State(#[from] StateError),
 }
 
-/// Looks at one entry, key first, and says whether to go on.
-pub type Look<'l> = dyn FnMut(&[u8], &[u8]) -> ControlFlow<()> + 'l;
+/// Looks at one entry, key first, and says where to go on.
+pub type Look<'l> = dyn FnMut(&[u8], &[u8]) -> ScanStep + 'l;
+
+/// Where a scan goes on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ScanStep {
+    /// At the next entry.
+    Next,
+    /// At the first entry whose key is not before this one, which lies behind the present one.
+    Seek(Vec<u8>),
+    /// Nowhere.
+    Stop,
+}
 
 /// Reads the committed state of one task, from any thread and for as long as the task runs. Each call sees the state of
 /// one commit, and holds up nobody.
@@ -328,7 +338,7 @@ pub trait StateReader: Send + Sync {
     /// When the task has been closed, or the disk cannot be read.
     fn get(&self, store: StoreIndex, key: &[u8]) -> Result<Option<Vec<u8>>, ReadError>;
 
-    /// Visits the entries with `from <= key < to` in the order of the keys' bytes, until `visit` breaks off.
+    /// Visits the entries with `from <= key < to` in the order of the keys' bytes, as `visit` wants to go on.
     ///
     /// # Errors
     /// As [`get`](Self::get).

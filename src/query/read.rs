@@ -1,11 +1,11 @@
 //! A question to one partition of a store, its answer, and how both travel between instances.
 
-use std::ops::ControlFlow;
+use std::cmp::Ordering;
 
 use riacho_topology::store::layout;
 use riacho_topology::{StoreIndex, Timestamp};
 
-use crate::ports::{ReadError, StateReader};
+use crate::ports::{ReadError, ScanStep, StateReader};
 
 /// What is asked. Keys are those of the task's own store.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -114,11 +114,11 @@ fn scan(
     reader.scan(store, from, to, &mut |key, value| {
         if !found.takes(bounds, bytes) {
             found.more = true;
-            return ControlFlow::Break(());
+            return ScanStep::Stop;
         }
         bytes += key.len() + value.len();
         found.entries.push((key.to_vec(), value.to_vec()));
-        ControlFlow::Continue(())
+        ScanStep::Next
     })?;
     Ok(found)
 }
@@ -132,40 +132,29 @@ fn windows_of(
     bounds: Bounds,
 ) -> Result<Found, ReadError> {
     let (mut found, mut bytes) = (Found::default(), 0);
-    let mut seek = Vec::new();
-    layout::window_key(from, key, &mut seek);
+    let place = |start| {
+        let mut place = Vec::new();
+        layout::window_key(start, key, &mut place);
+        place
+    };
     let (_, end) = layout::window_bounds(to);
-    let mut next: Option<RawEntry> = first(reader, store, &seek, &end)?;
-    while let Some((at, value)) = next {
-        let Ok((start, stands_here)) = layout::split_window_key(&at) else { break };
-        let beyond = start.plus_millis(1);
-        let to_seek = if stands_here < key { start } else { beyond };
-        if stands_here == key {
-            if !found.takes(bounds, bytes) {
+    reader.scan(store, &place(from), Some(&end), &mut |at, value| {
+        let Ok((start, stands_here)) = layout::split_window_key(at) else { return ScanStep::Stop };
+        match stands_here.cmp(key) {
+            Ordering::Less => return ScanStep::Seek(place(start)),
+            Ordering::Equal if !found.takes(bounds, bytes) => {
                 found.more = true;
-                break;
+                return ScanStep::Stop;
             }
-            bytes += at.len() + value.len();
-            found.entries.push((at, value));
+            Ordering::Equal => {
+                bytes += at.len() + value.len();
+                found.entries.push((at.to_vec(), value.to_vec()));
+            }
+            Ordering::Greater => {}
         }
-        layout::window_key(to_seek, key, &mut seek);
-        next = first(reader, store, &seek, &end)?;
-    }
-    Ok(found)
-}
-
-fn first(
-    reader: &dyn StateReader,
-    store: StoreIndex,
-    from: &[u8],
-    to: &[u8],
-) -> Result<Option<RawEntry>, ReadError> {
-    let mut entry = None;
-    reader.scan(store, from, Some(to), &mut |key, value| {
-        entry = Some((key.to_vec(), value.to_vec()));
-        ControlFlow::Break(())
+        ScanStep::Seek(place(start.plus_millis(1)))
     })?;
-    Ok(entry)
+    Ok(found)
 }
 
 impl Found {
@@ -226,6 +215,8 @@ pub(super) fn unhex(text: &str) -> Option<Vec<u8>> {
 #[cfg(test)]
 pub(super) mod tests {
     use std::collections::BTreeMap;
+    use std::ops::Bound;
+    use std::sync::atomic::{AtomicUsize, Ordering};
 
     use proptest::prelude::*;
 
@@ -247,11 +238,14 @@ pub(super) mod tests {
             to: Option<&[u8]>,
             visit: &mut Look<'_>,
         ) -> Result<(), ReadError> {
-            let within = |key: &[u8]| to.is_none_or(|to| key < to);
-            for (key, value) in self.0.range(from.to_vec()..).take_while(|(key, _)| within(key)) {
-                if visit(key, value).is_break() {
-                    break;
-                }
+            let first = |from: Bound<&[u8]>| self.0.range::<[u8], _>((from, Bound::Unbounded)).next();
+            let mut next = first(Bound::Included(from));
+            while let Some((key, value)) = next.filter(|(key, _)| to.is_none_or(|to| key.as_slice() < to)) {
+                next = match visit(key, value) {
+                    ScanStep::Next => first(Bound::Excluded(key)),
+                    ScanStep::Seek(place) => first(Bound::Included(&place)),
+                    ScanStep::Stop => None,
+                };
             }
             Ok(())
         }
@@ -323,6 +317,37 @@ pub(super) mod tests {
             prop_assert_eq!(found.more, expected.len() > limit);
             prop_assert_eq!(&found.entries[..], &expected[..expected.len().min(limit)]);
         }
+    }
+
+    /// Counts the scans: what two of them see may be of different commits.
+    struct Counting(Shelf, AtomicUsize);
+
+    impl StateReader for Counting {
+        fn get(&self, store: StoreIndex, key: &[u8]) -> Result<Option<Vec<u8>>, ReadError> {
+            self.0.get(store, key)
+        }
+
+        fn scan(
+            &self,
+            store: StoreIndex,
+            from: &[u8],
+            to: Option<&[u8]>,
+            visit: &mut Look<'_>,
+        ) -> Result<(), ReadError> {
+            self.1.fetch_add(1, Ordering::Relaxed);
+            self.0.scan(store, from, to, visit)
+        }
+    }
+
+    #[test]
+    fn the_windows_of_a_key_are_of_one_commit() {
+        let local = |start: i64| [(start ^ i64::MIN).to_be_bytes().as_slice(), b"ana"].concat();
+        let shelf = Shelf((0..3).map(|start| (local(start), vec![1])).collect());
+        let reader = Counting(shelf, AtomicUsize::new(0));
+        let bounds = Bounds { entries: 10, bytes: BYTES_MAX };
+        let read = Read::WindowsOf { key: b"ana".to_vec(), from: Timestamp(0), to: Timestamp(9), bounds };
+        assert_eq!(read.answer(&reader, StoreIndex(0)).unwrap().entries.len(), 3);
+        assert_eq!(reader.1.into_inner(), 1);
     }
 
     #[test]

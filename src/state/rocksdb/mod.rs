@@ -5,11 +5,13 @@ mod keys;
 mod memory;
 mod options;
 mod reader;
+mod scan;
 mod statistics;
 #[cfg(test)]
 mod tests;
 
 use std::fs;
+use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -23,9 +25,11 @@ use super::files::{self, Manifest};
 use super::meta::{BadMeta, TaskMeta};
 use super::staging::Staging;
 use super::trail::{self, ManifestLength, Mark};
+use crate::ports::ScanStep;
 use failure::failure;
 use keys::{IDENTITY, META, PREFIX_BYTES, RESERVED, TRAIL, end_of, full_key};
 use options::{MERGED_FILES, MERGED_FILES_LOADING, options};
+use scan::scan;
 
 pub use memory::{Memory, MemoryStatistics};
 pub use reader::RocksReader;
@@ -172,13 +176,9 @@ impl RocksStores {
         let (bound, _) = layout::window_bounds(start);
         let mut any = false;
         // A range delete is not free even where it deletes nothing: every later read has to look at it.
-        self.visit(store, &[], Some(&bound), &mut |_, _| {
+        scan((&self.db, &self.path), store, &[], Some(&bound), &mut |_, _| {
             any = true;
-            Ok(std::ops::ControlFlow::Break(()))
-        })
-        .map_err(|failure| match failure {
-            ScanFailure::State(error) => error,
-            ScanFailure::Visitor(error) => StateError::corrupt(&self.path, error.to_string()),
+            ScanStep::Stop
         })?;
         if any {
             self.delete_range(store, &[], &bound);
@@ -298,45 +298,12 @@ impl RocksStores {
         full_key(RESERVED, key, &mut self.key);
         self.db.get_opt(&self.key, &self.read).map_err(|error| failure(&self.path, "read", error))
     }
-
-    fn visit(
-        &mut self,
-        store: StoreIndex,
-        from: &[u8],
-        to: Option<&[u8]>,
-        visit: &mut Visit<'_>,
-    ) -> Result<(), ScanFailure> {
-        if to.is_some_and(|to| to <= from) {
-            return Ok(());
-        }
-        let mut options = ReadOptions::default();
-        options.set_iterate_upper_bound(match to {
-            Some(to) => [&store.0.to_be_bytes(), to].concat(),
-            None => end_of(store),
-        });
-        full_key(store, from, &mut self.key);
-        let mut entries = self.db.raw_iterator_opt(options);
-        entries.seek(&self.key);
-        while let Some((key, value)) = entries.item() {
-            let key = key.get(PREFIX_BYTES..).unwrap_or_default();
-            if visit(key, value).map_err(ScanFailure::Visitor)?.is_break() {
-                return Ok(());
-            }
-            entries.next();
-        }
-        entries.status().map_err(|error| ScanFailure::State(failure(&self.path, "read", error)))
-    }
 }
 
 impl Drop for RocksStores {
     fn drop(&mut self) {
         self.memory.open().retain(|db| !Arc::ptr_eq(db, &self.db));
     }
-}
-
-enum ScanFailure {
-    State(StateError),
-    Visitor(StoreError),
 }
 
 impl TaskStores for RocksStores {
@@ -356,10 +323,16 @@ impl TaskStores for RocksStores {
         to: Option<&[u8]>,
         visit: &mut Visit<'_>,
     ) -> Result<(), StoreError> {
-        self.visit(store, from, to, visit).map_err(|failure| match failure {
-            ScanFailure::State(error) => error.into(),
-            ScanFailure::Visitor(error) => error,
-        })
+        let mut refused = None;
+        scan((&self.db, &self.path), store, from, to, &mut |key, value| match visit(key, value) {
+            Ok(ControlFlow::Continue(())) => ScanStep::Next,
+            Ok(ControlFlow::Break(())) => ScanStep::Stop,
+            Err(error) => {
+                refused = Some(error);
+                ScanStep::Stop
+            }
+        })?;
+        refused.map_or(Ok(()), Err)
     }
 
     fn last_key(&mut self, store: StoreIndex) -> Result<Option<Vec<u8>>, StoreError> {

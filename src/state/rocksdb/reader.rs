@@ -3,12 +3,13 @@
 use std::path::PathBuf;
 use std::sync::{Arc, Weak};
 
-use ::rocksdb::{DB, ReadOptions};
+use ::rocksdb::DB;
 use riacho_topology::StoreIndex;
 
 use super::RocksStores;
 use super::failure::failure;
-use super::keys::{PREFIX_BYTES, end_of, full_key};
+use super::keys::{PREFIX_BYTES, full_key};
+use super::scan::scan;
 use crate::ports::{Look, ReadError, StateReader};
 
 impl RocksStores {
@@ -50,25 +51,7 @@ impl StateReader for RocksReader {
         to: Option<&[u8]>,
         visit: &mut Look<'_>,
     ) -> Result<(), ReadError> {
-        if to.is_some_and(|to| to <= from) {
-            return Ok(());
-        }
         let db = self.db()?;
-        let mut options = ReadOptions::default();
-        options.set_iterate_upper_bound(match to {
-            Some(to) => [&store.0.to_be_bytes(), to].concat(),
-            None => end_of(store),
-        });
-        let mut full = Vec::with_capacity(PREFIX_BYTES + from.len());
-        full_key(store, from, &mut full);
-        let mut entries = db.raw_iterator_opt(options);
-        entries.seek(&full);
-        while let Some((key, value)) = entries.item() {
-            if visit(key.get(PREFIX_BYTES..).unwrap_or_default(), value).is_break() {
-                return Ok(());
-            }
-            entries.next();
-        }
-        Ok(entries.status().map_err(|error| failure(&self.path, "read", error))?)
+        Ok(scan((&db, &self.path), store, from, to, visit)?)
     }
 }

@@ -7,14 +7,13 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
-use rdkafka::{ClientContext, Offset, TopicPartitionList};
+use rdkafka::{Offset, TopicPartitionList};
 use riacho_topology::TopicPartition;
 
-use super::complaints::Complaints;
 use super::consumer::listed;
+use super::context::NativeContext;
 use super::errors::{advice, code_of, describe, error, fatal, is_refusal, plain, retry};
 use super::records::hand_over;
 use super::settings::{ClientSettings, Role};
@@ -23,21 +22,6 @@ use crate::ports::{ClientError, ClientErrorKind, OnEntry};
 const READ: &str = "read the partitions";
 const ADD: &str = "start to read a partition";
 const BOUNDS: &str = "ask for the first and last offsets";
-
-/// Passes on what a client without other duties complains of.
-struct ReaderContext(Complaints);
-
-impl ClientContext for ReaderContext {
-    fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
-        self.0.log(level, facility, message);
-    }
-
-    fn error(&self, error: KafkaError, reason: &str) {
-        self.0.error(&error, reason);
-    }
-}
-
-impl ConsumerContext for ReaderContext {}
 
 /// A partition that is being read.
 struct Reading {
@@ -49,9 +33,9 @@ struct Reading {
 
 /// Reads assigned partitions.
 pub(super) struct PartitionReader {
-    consumer: BaseConsumer<ReaderContext>,
+    consumer: BaseConsumer<NativeContext<()>>,
     /// Asks for offsets and sees open transactions.
-    watermarks: BaseConsumer<ReaderContext>,
+    watermarks: BaseConsumer<NativeContext<()>>,
     reading: HashMap<TopicPartition, Reading>,
     /// The partition of the last record: they come in runs.
     run: TopicPartition,
@@ -65,7 +49,7 @@ impl PartitionReader {
         let create = |role, name| {
             settings
                 .config(role)?
-                .create_with_context(ReaderContext(Complaints::of(name)))
+                .create_with_context(NativeContext::of(name, (), None))
                 .map_err(|failure| plain("create the reader", &failure))
         };
         Ok(PartitionReader {
@@ -214,7 +198,7 @@ impl PartitionReader {
             Code::UnknownTopicOrPartition | Code::UnknownTopic | Code::UnknownPartition => {
                 Err(self.failed(READ, failure, &self.consumer))
             }
-            Code::Authentication | Code::SSL => self.consumer.context().0.check_login(READ),
+            Code::Authentication | Code::SSL => self.consumer.context().complaints.check_login(READ),
             code if is_refusal(code) => Err(self.failed(READ, failure, &self.consumer)),
             _ => Ok(()),
         }
@@ -246,9 +230,9 @@ impl PartitionReader {
         &self,
         operation: &'static str,
         failure: &KafkaError,
-        client: &BaseConsumer<ReaderContext>,
+        client: &BaseConsumer<NativeContext<()>>,
     ) -> ClientError {
-        let complaints = &client.context().0;
+        let complaints = &client.context().complaints;
         let details = code_of(failure).and_then(|code| complaints.details(code));
         complaints.or_login(error(
             plain(operation, failure).kind,

@@ -11,10 +11,12 @@ mod entry;
 mod key;
 mod keys;
 mod memory;
+mod prefix;
 mod problem;
 mod properties;
 mod raw;
 mod setting;
+mod spelling;
 
 use std::collections::BTreeMap;
 use std::fmt;

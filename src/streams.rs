@@ -2,40 +2,43 @@
 
 mod launch;
 mod provider;
+mod settings;
+mod topics;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use riacho_topology::{BadRecord, BadRecordPolicy, TopicName, Topology};
+use riacho_topology::Topology;
 
 use self::provider::RocksProvider;
+use self::settings::{memory_budget, thread_client_settings, worker_settings};
+use self::topics::{prepare_topics, repartition_topics};
 use crate::clock::SystemClock;
-use crate::config::{ClientRole, Config, Guarantee, OffsetReset, OnBadRecord, TaskIdle};
+use crate::config::{Config, Guarantee};
 use crate::error::Error;
 use crate::housekeeping::{Chores, Housekeeping};
-use crate::internal_topics::{TopicSettings, plan};
 use crate::kafka::{
-    self, ClientSettings, KafkaAdmin, KafkaChangelogReader, KafkaOwners, KafkaStreamClient, Overrides,
-    StatisticsWatch,
+    ClientSettings, KafkaAdmin, KafkaChangelogReader, KafkaOwners, KafkaStreamClient, StatisticsWatch,
 };
 use crate::lifecycle::{ClientState, Lifecycle, Limits};
 use crate::observe::http::{Pages, Probe, TopologyFormat};
 use crate::observe::metrics::{BrokerStatistics, ClientMetrics};
 use crate::observe::{HttpServer, Metrics, Observer};
 use crate::overview::Overview;
-use crate::ports::{ClientError, ClientErrorKind, Clock, NewTopic, StateProvider};
+use crate::ports::{ClientErrorKind, Clock, StateProvider};
 use crate::progress::{Progress, Snapshot};
 use crate::query::{Announcer, Neighbours, Readers, Site, StoreFacts};
 use crate::rebalance::TaskLayout;
 use crate::restore::{RestoreThread, Restorer};
 use crate::start_line::StartLine;
-use crate::state::{Memory, MemoryBudget, StateDirectory};
-use crate::task::{Policies, TaskSettings};
+use crate::state::{Memory, StateDirectory};
 use crate::worker::{MakeClient, StreamThread, Surroundings, WorkerSettings};
 
 pub use launch::Launch;
+pub use settings::client_settings;
+pub use topics::OwnTopics;
 
 /// An application that runs: stream threads, their state and their eyes.
 ///
@@ -416,217 +419,4 @@ fn neighbours(
     };
     let directory = Box::new(KafkaOwners::new(base, clock.now())?);
     Ok(Some(Neighbours { directory, address, token: config.http_token().map(str::to_owned) }))
-}
-
-fn repartition_topics(topology: &Topology, config: &Config) -> BTreeSet<String> {
-    let sources = topology.subtopologies().iter().flat_map(|subtopology| &subtopology.sources);
-    let own = sources.filter(|source| matches!(source, TopicName::Repartition(_)));
-    own.map(|source| source.resolve(config.application_id())).collect()
-}
-
-/// The topics that an application makes for itself when it starts.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct OwnTopics {
-    /// Repartition topics and changelogs: part of the application's state, and of no use to anybody else.
-    pub internal: Vec<NewTopic>,
-    /// Dead letters and late records, kept until somebody has looked at them.
-    pub side: Vec<NewTopic>,
-}
-
-impl OwnTopics {
-    /// The topics of `topology` where `inputs` are the partition counts of its external sources. Asks no broker.
-    pub fn of(topology: &Topology, config: &Config, inputs: &BTreeMap<String, i32>) -> OwnTopics {
-        let settings = topic_settings(config);
-        OwnTopics {
-            internal: plan(topology, inputs, &settings).internal,
-            side: side_topics(config, &settings),
-        }
-    }
-}
-
-fn topic_settings(config: &Config) -> TopicSettings<'_> {
-    TopicSettings {
-        application_id: config.application_id(),
-        replication_factor: config
-            .replication_factor()
-            .map_or(-1, |factor| i32::try_from(factor.get()).unwrap_or(-1)),
-        window_extra_retention: config.window_changelog_extra_retention(),
-    }
-}
-
-/// Waits for the cluster and the inputs, then makes what the application needs for itself.
-fn prepare_topics(
-    topology: &Topology,
-    config: &Config,
-    admin: &KafkaAdmin,
-    stop: &dyn Fn() -> bool,
-) -> Result<TaskLayout, Error> {
-    let inputs = input_partitions(topology, config, admin, stop)?;
-    let settings = topic_settings(config);
-    let topics = plan(topology, &inputs, &settings);
-    patiently(config, stop, || admin.create_topics(&topics.internal))?;
-    for topic in side_topics(config, &settings) {
-        // Somebody may have made it with more partitions: any number will do.
-        patiently(config, stop, || match admin.partitions_of(&topic.name)? {
-            Some(_) => Ok(()),
-            None => admin.create_topics(std::slice::from_ref(&topic)),
-        })?;
-    }
-    let sinks: BTreeSet<&str> = topology.external_sinks();
-    for sink in sinks {
-        if admin.partitions_of(sink)?.is_none() {
-            return Err(Error::NoTopic { topic: sink.to_owned(), role: "output" });
-        }
-    }
-    TaskLayout::new(topology, config.application_id(), |topic| {
-        let known = topics.sources.get(topic).copied();
-        known.ok_or_else(|| Error::NoTopic { topic: topic.to_owned(), role: "input" })
-    })
-}
-
-fn input_partitions(
-    topology: &Topology,
-    config: &Config,
-    admin: &KafkaAdmin,
-    stop: &dyn Fn() -> bool,
-) -> Result<BTreeMap<String, i32>, Error> {
-    let mut inputs = BTreeMap::new();
-    for topic in topology.external_sources() {
-        let partitions = patiently(config, stop, || admin.partitions_of(topic))?;
-        let partitions =
-            partitions.ok_or_else(|| Error::NoTopic { topic: topic.to_owned(), role: "input" })?;
-        inputs.insert(topic.to_owned(), partitions);
-    }
-    Ok(inputs)
-}
-
-/// Asks again for `task.timeout.ms` while the cluster cannot do what it is asked.
-fn patiently<T>(
-    config: &Config,
-    stop: &dyn Fn() -> bool,
-    mut ask: impl FnMut() -> Result<T, ClientError>,
-) -> Result<T, Error> {
-    /// Some refusals come at once.
-    const PAUSE: Duration = Duration::from_millis(200);
-    let clock = SystemClock::new();
-    loop {
-        match ask() {
-            Ok(answer) => return Ok(answer),
-            Err(_) if stop() => return Err(Error::Stopped),
-            Err(error)
-                if error.kind == ClientErrorKind::Retry && clock.monotonic() < config.task_timeout() =>
-            {
-                tracing::warn!(%error, "waiting for Kafka at {}", config.bootstrap_servers());
-                std::thread::park_timeout(PAUSE);
-            }
-            Err(error) => return Err(error.into()),
-        }
-    }
-}
-
-/// Topics for what does not fit: dead letters and late records. They are kept until somebody has looked at them.
-fn side_topics(config: &Config, settings: &TopicSettings<'_>) -> Vec<NewTopic> {
-    let dead_letters = config.uses_dead_letter_topic().then(|| config.dead_letter_topic());
-    let names = dead_letters.into_iter().chain(config.late_topic());
-    let topic = |name: &str| NewTopic {
-        name: name.to_owned(),
-        partitions: 1,
-        replication_factor: settings.replication_factor,
-        config: vec![("retention.ms".to_owned(), "-1".to_owned())],
-    };
-    names.map(topic).collect()
-}
-
-/// How a configuration sets up the Kafka clients, for tools beside the application that reach the same cluster.
-pub fn client_settings(config: &Config) -> ClientSettings {
-    let memory = config.memory();
-    let threads = config.stream_threads().get() as u64;
-    let properties =
-        |role| config.client_properties(role).iter().map(|(k, v)| (k.to_owned(), v.to_owned())).collect();
-    ClientSettings {
-        client_id: config.client_id().to_owned(),
-        offset_reset: match config.offset_reset() {
-            OffsetReset::Earliest => kafka::OffsetReset::Earliest,
-            OffsetReset::Latest => kafka::OffsetReset::Latest,
-            OffsetReset::None => kafka::OffsetReset::None,
-        },
-        session_timeout: config.session_timeout(),
-        heartbeat_interval: config.heartbeat_interval(),
-        max_poll_interval: config.poll_interval_max(),
-        transaction_timeout: config.transaction_timeout(),
-        fetch_bytes_max: memory.fetch / threads,
-        send_bytes_max: memory.send / threads,
-        report_end_of_partition: false,
-        overrides: Overrides {
-            common: Vec::new(),
-            consumer: properties(ClientRole::MainConsumer),
-            producer: properties(ClientRole::Producer),
-            restore: properties(ClientRole::RestoreConsumer),
-            admin: properties(ClientRole::Admin),
-        },
-        ..ClientSettings::new(config.bootstrap_servers(), config.application_id())
-    }
-}
-
-/// Settings of one thread. Its transactional id and, unless somebody chose one, its group instance id come from the
-/// state directory: a restart there takes the place of what it was before, at once.
-fn thread_client_settings(
-    config: &Config,
-    base: &ClientSettings,
-    process: &str,
-    number: usize,
-) -> ClientSettings {
-    let own = format!("{process}-{number}");
-    let chosen = config.group_instance_id().map(|id| format!("{id}-{number}"));
-    let leave_on_close = chosen.is_none();
-    let generated = config.static_membership().then(|| own.clone());
-    let exactly_once = config.guarantee() == Guarantee::ExactlyOnce;
-    ClientSettings {
-        client_id: format!("{}-StreamThread-{number}", config.client_id()),
-        group_instance_id: chosen.or(generated),
-        leave_on_close,
-        transactional_id: exactly_once.then(|| format!("{}-{own}", config.application_id())),
-        ..base.clone()
-    }
-}
-
-fn memory_budget(config: &Config) -> MemoryBudget {
-    let memory = config.memory();
-    MemoryBudget::of_bytes(usize::try_from(memory.block_cache + memory.write_buffers).unwrap_or(usize::MAX))
-}
-
-fn worker_settings(config: &Config) -> WorkerSettings {
-    const POLL_WAIT_MAX: Duration = Duration::from_millis(100);
-    let threads = config.stream_threads().get() as u64;
-    let share = |bytes: u64| usize::try_from(bytes / threads).unwrap_or(usize::MAX);
-    let policy = |kind| match config.on_bad_record(kind) {
-        OnBadRecord::Fail => BadRecordPolicy::Fail,
-        OnBadRecord::Continue => BadRecordPolicy::Continue,
-        OnBadRecord::DeadLetter => BadRecordPolicy::DeadLetter,
-    };
-    let millis = |duration: Duration| i64::try_from(duration.as_millis()).unwrap_or(i64::MAX);
-    WorkerSettings {
-        application_id: config.application_id().to_owned(),
-        exactly_once: config.guarantee() == Guarantee::ExactlyOnce,
-        commit_interval: config.commit_interval(),
-        commit_interval_idle: config.commit_interval_idle(),
-        poll_wait_max: POLL_WAIT_MAX,
-        poll_records_max: config.poll_records_max().get(),
-        cache_bytes: share(config.memory().cache),
-        dirty_bytes: share(config.memory().dirty),
-        task: TaskSettings {
-            policies: Policies {
-                by_kind: BadRecord::ALL.into_iter().map(|kind| (kind, policy(kind))).collect(),
-                dead_letter_topic: config.dead_letter_topic().to_owned(),
-            },
-            max_task_idle_ms: match config.task_idle() {
-                TaskIdle::Never => -1,
-                TaskIdle::UntilFetched => 0,
-                TaskIdle::AtMost(wait) => millis(wait),
-            },
-            buffered_records_max: config.buffered_records_per_partition().get(),
-            late_topic: config.late_topic().map(str::to_owned),
-            timestamp_ahead_max_ms: millis(config.timestamp_ahead_max()),
-        },
-    }
 }

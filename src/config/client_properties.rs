@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use super::client_keys::Property;
-use super::{ClientRole, HIDDEN, client_keys, raw};
+use super::prefix::split_prefix;
+use super::{ClientRole, HIDDEN, client_keys};
 
 /// Properties for one librdkafka client. They may hold secrets: `Debug` masks them.
 #[derive(Clone, PartialEq, Eq)]
@@ -17,7 +18,7 @@ impl ClientProperties {
         let mut layers: Vec<(usize, &str, &str)> = written
             .iter()
             .filter_map(|(key, value)| {
-                let (prefix, name) = raw::split_prefix(key);
+                let (prefix, name) = split_prefix(key);
                 let Some(Property::Passes(scope)) = client_keys::property(name) else { return None };
                 let concerns = prefix.map_or_else(|| scope.includes(role), |prefix| prefix.includes(role));
                 // The longer the prefix, the narrower what it is for.

@@ -8,8 +8,10 @@ use std::sync::Arc;
 use super::client_keys::{self, Property, Scope};
 use super::key::{DefaultValue, KeySpec};
 use super::keys::RUNTIME_KEYS;
+use super::prefix::{Prefix, alias_of, split_prefix};
 use super::problem::Problem;
-use super::{ClientRole, properties};
+use super::properties;
+use super::spelling::nearest;
 
 /// Where a value comes from. A later one goes before an earlier one.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -407,127 +409,9 @@ fn is_readable_by_others(_: &Path) -> bool {
     false
 }
 
-/// A prefix that says which clients a property is for.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Prefix {
-    Consumer,
-    MainConsumer,
-    RestoreConsumer,
-    Producer,
-    Admin,
-}
-
-impl Prefix {
-    const ALL: [Prefix; 5] =
-        [Prefix::Consumer, Prefix::MainConsumer, Prefix::RestoreConsumer, Prefix::Producer, Prefix::Admin];
-
-    fn text(self) -> &'static str {
-        match self {
-            Prefix::Consumer => "consumer.",
-            Prefix::MainConsumer => "main.consumer.",
-            Prefix::RestoreConsumer => "restore.consumer.",
-            Prefix::Producer => "producer.",
-            Prefix::Admin => "admin.",
-        }
-    }
-
-    pub(super) fn includes(self, role: ClientRole) -> bool {
-        match self {
-            Prefix::Consumer => matches!(role, ClientRole::MainConsumer | ClientRole::RestoreConsumer),
-            Prefix::MainConsumer => role == ClientRole::MainConsumer,
-            Prefix::RestoreConsumer => role == ClientRole::RestoreConsumer,
-            Prefix::Producer => role == ClientRole::Producer,
-            Prefix::Admin => role == ClientRole::Admin,
-        }
-    }
-
-    fn scope(self) -> Scope {
-        match self {
-            Prefix::Consumer | Prefix::MainConsumer | Prefix::RestoreConsumer => Scope::Consumers,
-            Prefix::Producer => Scope::Producers,
-            Prefix::Admin => Scope::Every,
-        }
-    }
-
-    fn accepts(self, scope: Scope) -> bool {
-        scope == Scope::Every || scope == self.scope()
-    }
-}
-
-/// Splits a key into the clients it is for and the property's own name.
-pub(super) fn split_prefix(key: &str) -> (Option<Prefix>, &str) {
-    Prefix::ALL
-        .into_iter()
-        .find_map(|prefix| Some((Some(prefix), key.strip_prefix(prefix.text())?)))
-        .unwrap_or((None, key))
-}
-
-/// The settings that may also be written with the prefix of the only client they concern.
-fn alias_of(prefix: Option<Prefix>, name: &str) -> Option<&str> {
-    const OF_THE_MAIN_CONSUMER: [&str; 5] = [
-        "session.timeout.ms",
-        "heartbeat.interval.ms",
-        "max.poll.interval.ms",
-        "auto.offset.reset",
-        "group.instance.id",
-    ];
-    let known = match prefix? {
-        Prefix::Consumer | Prefix::MainConsumer => OF_THE_MAIN_CONSUMER.contains(&name),
-        Prefix::Producer => name == "transaction.timeout.ms",
-        Prefix::RestoreConsumer | Prefix::Admin => false,
-    };
-    known.then_some(name)
-}
-
-/// The candidate that differs least from `text`, if any is near enough to be what was meant.
-fn nearest(text: &str, candidates: impl Iterator<Item = String>) -> Option<String> {
-    let tolerated = (text.len() / 5).clamp(1, 4);
-    candidates
-        .map(|candidate| (differences(text, &candidate), candidate))
-        .filter(|(count, _)| *count <= tolerated)
-        .min_by_key(|(count, _)| *count)
-        .map(|(_, candidate)| candidate)
-}
-
-/// The number of letters to insert, remove, replace or swap with their neighbour until `a` is `b`.
-fn differences(a: &str, b: &str) -> usize {
-    let (a, b): (Vec<char>, Vec<char>) = (a.chars().collect(), b.chars().collect());
-    let cell = |row: &[usize], at: usize| row.get(at).copied().unwrap_or(usize::MAX);
-    let mut before_last: Vec<usize> = Vec::new();
-    let mut last: Vec<usize> = (0..=b.len()).collect();
-    for (i, from) in a.iter().enumerate() {
-        let mut row = vec![i + 1];
-        for (j, to) in b.iter().enumerate() {
-            let replaced = cell(&last, j) + usize::from(from != to);
-            let inserted = cell(&row, j) + 1;
-            let removed = cell(&last, j + 1) + 1;
-            let is_swap = i > 0 && j > 0 && a.get(i - 1) == Some(to) && b.get(j - 1) == Some(from);
-            let swapped = if is_swap { cell(&before_last, j - 1) + 1 } else { usize::MAX };
-            row.push(replaced.min(inserted).min(removed).min(swapped));
-        }
-        before_last = std::mem::replace(&mut last, row);
-    }
-    cell(&last, b.len())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn differences_are_counted_in_letters() {
-        let cases = [
-            ("", "", 0),
-            ("a", "", 1),
-            ("abc", "abd", 1),
-            ("ab", "ba", 1),
-            ("comit", "commit", 1),
-            ("x", "yz", 2),
-        ];
-        for (a, b, expected) in cases {
-            assert_eq!((differences(a, b), differences(b, a)), (expected, expected), "{a} {b}");
-        }
-    }
 
     #[test]
     fn a_variable_stands_for_the_key_it_is_made_of() {

@@ -17,6 +17,7 @@ mod error;
 mod merge;
 mod read;
 mod readers;
+mod shown;
 mod site;
 #[cfg(test)]
 mod site_test;
@@ -32,9 +33,10 @@ pub(crate) use announce::Announcer;
 pub use error::QueryError;
 pub use merge::Cursor;
 pub(crate) use readers::Readers;
+use shown::Shown;
 pub use site::PartitionPlace;
 pub(crate) use site::{Neighbours, Site, StoreFacts};
-use view::{Core, Shown};
+use view::Core;
 pub use view::{Entry, KeyValueView, Listing, Paging, WindowView};
 
 /// The stores of an application, as its pages and others may ask them.

@@ -7,12 +7,13 @@ use riacho_topology::store::StoreKind;
 use riacho_topology::store::layout;
 use riacho_topology::{Serde, SerdeError, TimeWindows, Timestamp, Windowed, Written};
 use serde::Serialize;
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::Shared;
 use super::error::QueryError;
 use super::merge::{Cursor, merge};
 use super::read::{BYTES_MAX, Bounds, ENTRIES_MAX, RawEntry, Read};
+use super::shown::{Form, Shown};
 use super::site::{KEY_VALUE, Site, StoreFacts, WINDOW};
 
 /// The longest key that can be asked for, in bytes: it has to fit into an address on the way to its owner.
@@ -87,6 +88,11 @@ pub(super) struct Core<K, V> {
 }
 
 impl<K, V> Core<K, V> {
+    /// Serves the store as JSON too.
+    fn show(&self, shown: impl Shown + 'static) {
+        self.shared.shown().insert(self.store.clone(), Arc::new(shown));
+    }
+
     fn facts(&self, kind: &'static str) -> Result<(&Site, &StoreFacts), QueryError> {
         let site = self.shared.site(&self.store)?;
         let facts = site.store(&self.store)?;
@@ -168,6 +174,19 @@ impl<K, V> KeyValueView<K, V> {
         KeyValueView(core)
     }
 
+    pub(super) fn store(&self) -> &str {
+        &self.0.store
+    }
+
+    fn shown(self, form: Form<K, V>) -> Self
+    where
+        K: 'static,
+        V: 'static,
+    {
+        self.0.show((self.clone(), form));
+        self
+    }
+
     /// The entry of a key, as of the last commit of its task.
     ///
     /// # Errors
@@ -218,7 +237,7 @@ impl<K, V> KeyValueView<K, V> {
         K: FromStr + Serialize + 'static,
         V: Serialize + 'static,
     {
-        self.show_as(|text| text.parse().ok(), |key| json!(key), |value| json!(value))
+        self.shown(Form::of_serde())
     }
 
     /// As [`show`](Self::show), where keys are read from addresses by `parse`, and keys and values become JSON in another
@@ -234,9 +253,7 @@ impl<K, V> KeyValueView<K, V> {
         K: 'static,
         V: 'static,
     {
-        let form = Form { parse: Box::new(parse), key: Box::new(key), value: Box::new(value) };
-        self.0.shared.shown().insert(self.0.store.clone(), Arc::new((self.clone(), form)));
-        self
+        self.shown(Form::new(parse, key, value))
     }
 }
 
@@ -255,6 +272,19 @@ impl<K, V> Clone for WindowView<K, V> {
 impl<K, V> WindowView<K, V> {
     pub(super) fn new(core: Arc<Core<K, V>>) -> Self {
         WindowView(core)
+    }
+
+    pub(super) fn store(&self) -> &str {
+        &self.0.store
+    }
+
+    fn shown(self, form: Form<K, V>) -> Self
+    where
+        K: 'static,
+        V: 'static,
+    {
+        self.0.show((self.clone(), form));
+        self
     }
 
     fn facts(&self) -> Result<((&Site, &StoreFacts), TimeWindows), QueryError> {
@@ -318,7 +348,7 @@ impl<K, V> WindowView<K, V> {
         K: FromStr + Serialize + 'static,
         V: Serialize + 'static,
     {
-        self.show_as(|text| text.parse().ok(), |key| json!(key), |value| json!(value))
+        self.shown(Form::of_serde())
     }
 
     /// As [`show`](Self::show), where keys are read from addresses by `parse`, and keys and values become JSON in another
@@ -334,109 +364,6 @@ impl<K, V> WindowView<K, V> {
         K: 'static,
         V: 'static,
     {
-        let form = Form { parse: Box::new(parse), key: Box::new(key), value: Box::new(value) };
-        self.0.shared.shown().insert(self.0.store.clone(), Arc::new((self.clone(), form)));
-        self
-    }
-}
-
-/// How keys are read from an address, and keys and values become JSON.
-struct Form<K, V> {
-    parse: Box<Parse<K>>,
-    key: Box<ToJson<K>>,
-    value: Box<ToJson<V>>,
-}
-
-type Parse<T> = dyn Fn(&str) -> Option<T> + Send + Sync;
-type ToJson<T> = dyn Fn(&T) -> Value + Send + Sync;
-
-impl<K, V> Form<K, V> {
-    fn key(&self, text: &str) -> Result<K, QueryError> {
-        (self.parse)(text).ok_or_else(|| {
-            QueryError::BadKey(SerdeError::new("it does not have the form of this store's keys"))
-        })
-    }
-
-    fn entry(&self, Entry { key, value, time }: &Entry<K, V>) -> Value {
-        json!({ "key": (self.key)(key), "value": (self.value)(value), "time": time.0 })
-    }
-
-    fn window(&self, Entry { key, value, time }: &Entry<Windowed<K>, V>) -> Value {
-        let Windowed { key, window, .. } = key;
-        json!({
-            "key": (self.key)(key),
-            "start": window.start.0,
-            "end": window.end.0,
-            "value": (self.value)(value),
-            "time": time.0,
-        })
-    }
-}
-
-/// A page of JSON.
-pub(super) type JsonPage = (Vec<Value>, Option<Cursor>);
-
-/// A view without its types: text goes in, JSON comes out.
-pub(super) trait Shown: Send + Sync {
-    fn get(&self, key: &str) -> Result<Option<Value>, QueryError>;
-
-    fn range(&self, from: Option<&str>, to: Option<&str>, paging: &Paging) -> Result<JsonPage, QueryError>;
-
-    /// Of one key, or of all.
-    fn windows(
-        &self,
-        key: Option<&str>,
-        from: Timestamp,
-        to: Timestamp,
-        paging: &Paging,
-    ) -> Result<JsonPage, QueryError>;
-}
-
-impl<K, V> Shown for (KeyValueView<K, V>, Form<K, V>) {
-    fn get(&self, key: &str) -> Result<Option<Value>, QueryError> {
-        let (view, form) = self;
-        Ok(view.get(&form.key(key)?)?.map(|entry| form.entry(&entry)))
-    }
-
-    fn range(&self, from: Option<&str>, to: Option<&str>, paging: &Paging) -> Result<JsonPage, QueryError> {
-        let (view, form) = self;
-        let bound = |text: Option<&str>| text.map(|text| form.key(text)).transpose();
-        let listing = view.range(bound(from)?.as_ref(), bound(to)?.as_ref(), paging)?;
-        Ok((listing.entries.iter().map(|entry| form.entry(entry)).collect(), listing.next))
-    }
-
-    fn windows(
-        &self,
-        _: Option<&str>,
-        _: Timestamp,
-        _: Timestamp,
-        _: &Paging,
-    ) -> Result<JsonPage, QueryError> {
-        Err(QueryError::OtherKind { store: self.0.0.store.clone(), kind: KEY_VALUE })
-    }
-}
-
-impl<K, V> Shown for (WindowView<K, V>, Form<K, V>) {
-    fn get(&self, _: &str) -> Result<Option<Value>, QueryError> {
-        Err(QueryError::OtherKind { store: self.0.0.store.clone(), kind: WINDOW })
-    }
-
-    fn range(&self, _: Option<&str>, _: Option<&str>, _: &Paging) -> Result<JsonPage, QueryError> {
-        Err(QueryError::OtherKind { store: self.0.0.store.clone(), kind: WINDOW })
-    }
-
-    fn windows(
-        &self,
-        key: Option<&str>,
-        from: Timestamp,
-        to: Timestamp,
-        paging: &Paging,
-    ) -> Result<JsonPage, QueryError> {
-        let (view, form) = self;
-        let listing = match key {
-            Some(key) => view.fetch(&form.key(key)?, from, to, paging)?,
-            None => view.all(from, to, paging)?,
-        };
-        Ok((listing.entries.iter().map(|entry| form.window(entry)).collect(), listing.next))
+        self.shown(Form::new(parse, key, value))
     }
 }

@@ -9,8 +9,9 @@ use serde_json::{Value, json};
 use super::error::{QueryError, refusal};
 use super::merge::Cursor;
 use super::read::Read;
+use super::shown::{JsonPage, Shown};
 use super::site::{PartitionPlace, Site, StoreFacts};
-use super::view::{JsonPage, Paging, Shown};
+use super::view::Paging;
 use super::{Queries, Shared};
 use crate::observe::http::{BadEncoding, Page, Pages, Request};
 

@@ -1,8 +1,8 @@
 //! A small API with made-up rows, for demos and tests: paged in every way that a client may ask for, and as unreliable as
 //! it is told to be.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use riacho::observe::http::{Page, Pages, Request};
@@ -35,11 +35,13 @@ pub(crate) struct Api {
     options: ApiOptions,
     clock: Arc<dyn Clock>,
     requests: AtomicU64,
+    /// How many rows had appeared before this process.
+    before: OnceLock<u64>,
 }
 
 impl Api {
     pub(crate) fn new(options: ApiOptions, clock: Arc<dyn Clock>) -> Api {
-        Api { options, clock, requests: AtomicU64::new(0) }
+        Api { options, clock, requests: AtomicU64::new(0), before: OnceLock::new() }
     }
 
     /// To be served.
@@ -61,8 +63,9 @@ impl Api {
         else {
             return Page::json(400, &json!({ "error": "page, size, offset and cursor are numbers" }));
         };
-        let total = self.rows_now();
-        let first = page.saturating_sub(1).saturating_mul(size).max(offset).max(cursor).min(total);
+        let asked = page.saturating_sub(1).saturating_mul(size).max(offset).max(cursor);
+        let total = self.rows_now(asked);
+        let first = asked.min(total);
         let end = first.saturating_add(size).min(total);
         let rows: Vec<String> = (first..end).map(|index| row(self.options.seed, index)).collect();
         let next = if end < total { end.to_string() } else { "null".to_owned() };
@@ -74,13 +77,17 @@ impl Api {
         }
     }
 
-    fn rows_now(&self) -> u64 {
+    /// How many rows there are, for somebody who asks for those from `asked` on.
+    fn rows_now(&self, asked: u64) -> u64 {
         let ApiOptions { rows, rows_per_second, .. } = self.options;
         if rows_per_second == 0 {
             return rows;
         }
         let millis = u64::try_from(self.clock.monotonic().as_millis()).unwrap_or(u64::MAX);
-        (millis.saturating_mul(rows_per_second) / 1000).min(rows)
+        let since = millis.saturating_mul(rows_per_second) / 1000;
+        // An API outlives its servers: whoever asks first has got what is before from an earlier one.
+        let before = *self.before.get_or_init(|| asked.saturating_sub(since));
+        before.saturating_add(since).min(rows)
     }
 
     fn failure(&self) -> Option<Page> {
@@ -135,6 +142,18 @@ mod tests {
         );
         assert_eq!(items(&pages, "page=3&size=10").1.header("link"), None);
         assert_eq!(items(&pages, "size=x").1.status(), 400);
+    }
+
+    #[test]
+    fn rows_that_an_earlier_process_gave_are_there_and_new_ones_follow_at_the_same_rate() {
+        let options = ApiOptions { seed: 7, rows: 10_000, rows_per_second: 1, failures: 0.0 };
+        let pages = Api::new(options, Arc::new(SystemClock::new())).pages();
+        let total = |query: &str| {
+            let page = pages.answer(&Request::to(&format!("{PATH}?{query}")).unwrap());
+            serde_json::from_slice::<serde_json::Value>(page.body()).unwrap()["total"].as_u64().unwrap()
+        };
+        assert!((5000..5100).contains(&total("page=51&size=100")));
+        assert!((5000..5100).contains(&total("page=90&size=100")), "asking for a row does not make it");
     }
 
     #[test]

@@ -81,15 +81,22 @@ impl Consumer<'_> {
             GroupEvent::Revoked(partitions) => {
                 tracing::info!("Partições devolvidas: {}", numbers(&partitions));
                 self.commit()?;
-                self.client.release(&partitions)
+                self.give_up(&partitions)
             }
             GroupEvent::Lost(partitions) => {
                 tracing::warn!("Partições perdidas: {}", numbers(&partitions));
-                self.logged.clear();
-                self.client.release(&partitions)
+                self.give_up(&partitions)
             }
             GroupEvent::EndOfPartition(_) => Ok(()),
         }
+    }
+
+    /// Forgets what is not committed yet: to commit it later would set back whoever has the partitions then.
+    fn give_up(&mut self, partitions: &[TopicPartition]) -> Result<(), ClientError> {
+        for place in partitions {
+            self.logged.remove(&place.partition);
+        }
+        self.client.release(partitions)
     }
 
     /// Commits what is logged; tells whether it went well. What could not be committed is tried again.
@@ -132,4 +139,29 @@ impl Consumer<'_> {
 fn numbers(partitions: &[TopicPartition]) -> String {
     let numbers: Vec<String> = partitions.iter().map(|place| place.partition.to_string()).collect();
     numbers.join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use riacho::SystemClock;
+    use riacho::config::{Config, RawConfig};
+
+    use super::*;
+
+    #[test]
+    fn what_is_given_up_is_not_committed_any_more() {
+        let raw =
+            RawConfig::new(&[]).preset("application.id", "a").preset("bootstrap.servers", "127.0.0.1:1");
+        let settings = riacho::client_settings(&Config::try_from(raw).unwrap());
+        let mut client = KafkaStreamClient::new(&settings).unwrap();
+        client.subscribe(&["t".to_owned()]).unwrap();
+        let journal = Journal::new(SystemClock::new());
+        let logged = BTreeMap::from([(0, 5), (1, 7), (2, 9)]);
+        let mut consumer = Consumer { client, journal, topic: "t", logged };
+        for (gone, left) in [(1, [(0, 5), (2, 9)].as_slice()), (2, &[(0, 5)])] {
+            // Nobody has assigned it: that is the client's to say.
+            consumer.give_up(&[TopicPartition::new("t", gone)]).ok();
+            assert_eq!(consumer.logged, left.iter().copied().collect());
+        }
+    }
 }

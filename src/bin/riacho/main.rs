@@ -39,6 +39,11 @@ use crate::workshop::BadEnvironment;
 /// Why a verb gives up: told to the user as it stands.
 pub(crate) type Failure = Box<dyn Error>;
 
+/// What is asked for does not go together.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub(crate) struct WrongUse(pub(crate) String);
+
 /// As for flags that do not exist.
 const WRONG_USE: u8 = 2;
 
@@ -60,7 +65,10 @@ fn is_broken_pipe(failure: &(dyn Error + 'static)) -> bool {
 }
 
 fn is_wrong_use(failure: &(dyn Error + 'static)) -> bool {
-    failure.is::<ConfigErrors>() || failure.is::<BadGeneratorOption>() || failure.is::<BadEnvironment>()
+    failure.is::<WrongUse>()
+        || failure.is::<ConfigErrors>()
+        || failure.is::<BadGeneratorOption>()
+        || failure.is::<BadEnvironment>()
 }
 
 /// The failure and what is behind it, as far as that is not in its own words.
@@ -87,6 +95,15 @@ mod tests {
     struct Layer {
         text: &'static str,
         source: io::Error,
+    }
+
+    #[test]
+    fn what_does_not_go_together_is_wrong_use_and_so_is_its_exit_code() {
+        for line in ["run workshop --embedded", "run workshop --until-caught-up", "verify extraction"] {
+            let words = std::iter::once("riacho").chain(line.split(' '));
+            let failure = cli::Cli::try_parse_from(words).unwrap().run().unwrap_err();
+            assert!(is_wrong_use(failure.as_ref()), "{line}: {failure}");
+        }
     }
 
     #[test]

@@ -11,7 +11,6 @@ use riacho::ports::{ChangelogReader as _, ClientError, Clock as _, Incoming, OnE
 use riacho::{OwnTopics, Serde as _, State, SystemClock, Timestamp, TopicPartition, client_settings};
 use serde_json::json;
 
-use crate::Failure;
 use crate::application::App;
 use crate::cli::ReportFormat;
 use crate::gauge::Gauge;
@@ -21,6 +20,7 @@ use crate::transactions::config::TransactionsConfig;
 use crate::transactions::oracle::{Input, OpenWindows, Oracle, OracleRules, Report};
 use crate::transactions::topology::topology;
 use crate::transactions::transaction::Transaction;
+use crate::{Failure, WrongUse};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -62,7 +62,8 @@ enum Open {
 
 pub(crate) fn run(args: &Args) -> Result<ExitCode, Failure> {
     if args.app != App::Transactions {
-        return Err("only transactions can be counted again: its results follow from its input alone".into());
+        let reason = "only transactions can be counted again: its results follow from its input alone";
+        return Err(WrongUse(reason.to_owned()).into());
     }
     let loaded = args.settings.load_for_question(args.app, |_, config| TransactionsConfig::of(config))?;
     let mut verifier = Verifier::new(&loaded)?;

@@ -139,7 +139,9 @@ impl Paging {
         let count = rows.len() as u64;
         let known = usize::try_from(from.taken).unwrap_or(usize::MAX).min(rows.len());
         rows.drain(..known);
-        let then = match self.after(&from.place, count, next) {
+        // A token or address that leads to itself would give the same rows for ever.
+        let after = self.after(&from.place, count, next).filter(|place| *place != from.place);
+        let then = match after {
             Some(place) => Position { place, taken: 0 },
             // A page that has lost rows must not give the others twice.
             None => Position { place: from.place.clone(), taken: count.max(from.taken) },
@@ -185,6 +187,21 @@ mod tests {
 
     fn pages_of(size: u64) -> Paging {
         Paging::Page { parameter: "page".to_owned(), first: 1, size: ("size".to_owned(), size) }
+    }
+
+    #[test]
+    fn an_answer_that_leads_to_itself_is_the_last_one() {
+        let path = vec!["next".to_owned()];
+        for paging in [
+            Paging::Cursor { parameter: "cursor".to_owned(), size: None, path: path.clone() },
+            Paging::Link { path },
+        ] {
+            let first = paging.take(&paging.start(), answer(&["1"], Some("b")));
+            let last = paging.take(&first.then, answer(&["2"], Some("b")));
+            assert_eq!((last.rows.as_slice(), last.is_end), (["2".to_owned()].as_slice(), false));
+            let again = paging.take(&last.then, answer(&["2"], Some("b")));
+            assert!(again.rows.is_empty() && again.is_end, "{again:?}");
+        }
     }
 
     #[test]

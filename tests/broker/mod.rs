@@ -28,15 +28,19 @@ fn copy(from: &str, to: &str) -> Topology {
     builder.build().expect("a source and a sink")
 }
 
-/// Counts the records of each key.
-fn count(from: &str, to: &str) -> Topology {
-    let builder = StreamsBuilder::new();
+/// The numbers of the records of each key.
+fn counts(builder: &StreamsBuilder, from: &str) -> KStream<String, u64> {
     builder
         .stream(from, Consumed::<String, String>::with(Utf8, Utf8))
         .group_by_key(Grouped::with(Utf8, Utf8))
         .count(Materialized::named("counts", BigEndian))
         .to_stream()
-        .to(to, Produced::with(Utf8, BigEndian));
+}
+
+/// Counts the records of each key.
+fn count(from: &str, to: &str) -> Topology {
+    let builder = StreamsBuilder::new();
+    counts(&builder, from).to(to, Produced::with(Utf8, BigEndian));
     builder.build().expect("a source, a store and a sink")
 }
 

@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use riacho::{BigEndian, Consumed, Grouped, Materialized, Produced, StreamsBuilder, Topology, Utf8};
+use riacho::{Consumed, Produced, StreamsBuilder, Topology, Utf8};
 
-use super::in_and_out;
+use super::{counts, in_and_out};
 use crate::support::{App, Client, Isolation, Kafka, Received, TestRecord};
 
 /// What librdkafka takes and never sends, what it refuses, and what the broker would refuse.
@@ -23,16 +23,11 @@ fn inflate(from: &str, to: &str) -> Topology {
 /// Makes of each count as many bytes as the key says.
 fn inflate_counts(from: &str, to: &str) -> Topology {
     let builder = StreamsBuilder::new();
-    builder
-        .stream(from, Consumed::<String, String>::with(Utf8, Utf8))
-        .group_by_key(Grouped::with(Utf8, Utf8))
-        .count(Materialized::named("counts", BigEndian))
-        .to_stream()
-        .map(|record| {
-            let filling = " ".repeat(record.key.parse().unwrap_or_default());
-            (record.key.clone(), format!("{}{filling}", record.value))
-        })
-        .to(to, Produced::with(Utf8, Utf8));
+    let inflated = counts(&builder, from).map(|record| {
+        let filling = " ".repeat(record.key.parse().unwrap_or_default());
+        (record.key.clone(), format!("{}{filling}", record.value))
+    });
+    inflated.to(to, Produced::with(Utf8, Utf8));
     builder.build().expect("a source, a store and a sink")
 }
 
@@ -42,12 +37,6 @@ fn lengths(records: &[Received]) -> Vec<usize> {
 
 fn letters(client: &Client, app: &App) -> Vec<Received> {
     client.read_all(&app.dead_letter_topic(), Isolation::ReadCommitted)
-}
-
-fn header<'r>(record: &'r Received, name: &str) -> &'r str {
-    let header = record.headers.iter().find(|(found, _)| found == name);
-    let (_, value) = header.unwrap_or_else(|| panic!("{name} is missing: {:?}", record.headers));
-    std::str::from_utf8(value).expect("reasons are text")
 }
 
 #[test]
@@ -78,8 +67,8 @@ fn a_result_too_large_for_kafka_is_kept_as_its_input_and_its_neighbours_come_onc
     let kept: Vec<Option<Vec<u8>>> = letters.iter().map(|letter| letter.value.clone()).collect();
     assert_eq!(kept, TOO_LARGE.map(|length| Some(length.to_string().into_bytes())));
     for letter in &letters {
-        assert_eq!(header(letter, "__streams.errors.exception"), "production");
-        let message = header(letter, "__streams.errors.message");
+        assert_eq!(letter.header("__streams.errors.exception"), "production");
+        let message = letter.header("__streams.errors.message");
         assert!(message.contains(&to) && message.contains("max.message.bytes"), "{message}");
     }
 }
@@ -110,8 +99,8 @@ fn a_result_of_state_that_is_too_large_is_told_and_the_other_keys_come_once() {
         let letters = letters(client, &app);
         assert_eq!(letters.len(), 2 * round, "one for each result, in round {round}");
         assert!(letters.iter().all(|letter| {
-            header(letter, "__streams.errors.exception") == "production"
-                && header(letter, "__streams.errors.message").contains(&to)
+            letter.header("__streams.errors.exception") == "production"
+                && letter.header("__streams.errors.message").contains(&to)
         }));
     }
 }

@@ -5,7 +5,7 @@ use std::num::NonZeroU32;
 use riacho::SystemClock;
 use riacho::ports::Clock as _;
 
-use crate::support::{App, Client, Kafka, Process, TestRecord, unique};
+use crate::support::{Client, Kafka, Process, TestRecord, Topics};
 use crate::transactions::generator::{Generator, GeneratorOptions};
 
 const PARTITIONS: i32 = 3;
@@ -22,16 +22,8 @@ pub(super) struct Scene {
 impl Scene {
     pub(super) fn set(name: &str, settings: &[(&str, &str)]) -> Scene {
         let client = Kafka::shared().client().clone();
-        let [input, output, anomalies] =
-            ["in", "out", "anomalies"].map(|what| unique(&format!("{name}-{what}")));
-        for topic in [&input, &output, &anomalies] {
-            client.create_topic(topic, PARTITIONS);
-        }
-        let app = App::on(&client, name)
-            .with("transactions.input.topic", &input)
-            .with("transactions.output.topic", &output)
-            .with("transactions.anomalies.topic", &anomalies)
-            .with("transactions.input.keyed.by.vendor", "false");
+        let topics = Topics::create(&client, name, PARTITIONS);
+        let app = topics.application(&client, name).with("transactions.input.keyed.by.vendor", "false");
         let app = settings.iter().fold(app, |app, (key, value)| app.with(key, value));
         let vendors = NonZeroU32::new(VENDORS).expect("it is not zero");
         let generator = Generator::new(GeneratorOptions { vendors, ..GeneratorOptions::default() });
@@ -40,7 +32,7 @@ impl Scene {
         process.await_that("it is ready", |process| {
             process.get("/ready").is_some_and(|(status, _)| status == 200)
         });
-        Scene { process, client, input, generator }
+        Scene { process, client, input: topics.input, generator }
     }
 
     /// Feeds transactions of now.

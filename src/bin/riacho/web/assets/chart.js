@@ -140,57 +140,49 @@ const groupRows = (groups) => {
   return groups.map((group) => ({ ...group, name: group.other ? texts.other : group.name, share: format.share(group.value, whole) }));
 };
 
-export const donut = ({ first, second, center, ...rest }) =>
-  new Chart({
-    ...rest,
-    columns: groupColumns(first, second),
-    rows: groupRows,
-    summary: groupSummary,
-    draw: (groups, colours, width) => {
-      const whole = groups.reduce((sum, group) => sum + group.value, 0);
-      const narrow = width < 380;
-      const byName = new Map(groups.map((group) => [group.name, group]));
-      const nameOf = (name) => format.label(byName.get(name)?.other ? texts.other : name);
-      return {
-        title: { text: center(groups), left: "center", top: "40%", textAlign: "auto", textStyle: { color: colours.ink, fontSize: 20, fontWeight: 650, fontFamily: colours.font } },
-        legend: { type: "scroll", bottom: 0, icon: "roundRect", itemWidth: 12, itemHeight: 12, itemGap: 16, textStyle: { color: colours.ink, fontSize: 13 }, pageTextStyle: { color: colours.soft }, pageIconColor: colours.ink, formatter: nameOf },
-        tooltip: { trigger: "item", formatter: ({ name, value }) => `${nameOf(name)}\n${byName.get(name)?.text ?? ""} (${format.share(value, whole)})` },
-        series: [{
-          id: "groups", name: rest.title, type: "pie", radius: ["52%", "76%"], center: ["50%", "45%"], minAngle: 2, padAngle: 1.2,
-          itemStyle: { borderRadius: 5, borderColor: colours.surface, borderWidth: 2 },
-          label: { show: !narrow, color: colours.ink, fontSize: 13, fontWeight: 600, formatter: ({ value }) => format.share(value, whole) },
-          labelLine: { show: !narrow, length: 8, length2: 8, lineStyle: { color: colours.strong } },
-          emphasis: { scaleSize: 4 },
-          data: groups.map((group) => ({ name: group.name, value: group.value, itemStyle: { color: colourOf(group.name, group.other) } })),
-        }],
-      };
-    },
+/** A chart of groups, whose table and summary are the same however they are drawn. */
+const grouped = ({ first, second, ...rest }, draw) =>
+  new Chart({ ...rest, columns: groupColumns(first, second), rows: groupRows, summary: groupSummary, draw });
+
+export const donut = ({ center, ...rest }) =>
+  grouped(rest, (groups, colours, width) => {
+    const whole = groups.reduce((sum, group) => sum + group.value, 0);
+    const narrow = width < 380;
+    const byName = new Map(groups.map((group) => [group.name, group]));
+    const nameOf = (name) => format.label(byName.get(name)?.other ? texts.other : name);
+    return {
+      title: { text: center(groups), left: "center", top: "40%", textAlign: "auto", textStyle: { color: colours.ink, fontSize: 20, fontWeight: 650, fontFamily: colours.font } },
+      legend: { type: "scroll", bottom: 0, icon: "roundRect", itemWidth: 12, itemHeight: 12, itemGap: 16, textStyle: { color: colours.ink, fontSize: 13 }, pageTextStyle: { color: colours.soft }, pageIconColor: colours.ink, formatter: nameOf },
+      tooltip: { trigger: "item", formatter: ({ name, value }) => `${nameOf(name)}\n${byName.get(name)?.text ?? ""} (${format.share(value, whole)})` },
+      series: [{
+        id: "groups", name: rest.title, type: "pie", radius: ["52%", "76%"], center: ["50%", "45%"], minAngle: 2, padAngle: 1.2,
+        itemStyle: { borderRadius: 5, borderColor: colours.surface, borderWidth: 2 },
+        label: { show: !narrow, color: colours.ink, fontSize: 13, fontWeight: 600, formatter: ({ value }) => format.share(value, whole) },
+        labelLine: { show: !narrow, length: 8, length2: 8, lineStyle: { color: colours.strong } },
+        emphasis: { scaleSize: 4 },
+        data: groups.map((group) => ({ name: group.name, value: group.value, itemStyle: { color: colourOf(group.name, group.other) } })),
+      }],
+    };
   });
 
 /** Lying bars, the largest on top: names have room, also on a phone. */
-export const bars = ({ first, second, brief = format.brief, oneColour = false, ...rest }) =>
-  new Chart({
-    ...rest,
-    columns: groupColumns(first, second),
-    rows: groupRows,
-    summary: groupSummary,
-    draw: (groups, colours, width) => {
-      const rows = [...groups].reverse();
-      const longest = Math.max(...rows.map((group) => format.label(group.name, 40).length), 1);
-      const nameWidth = Math.min(longest * 8, 170, Math.round(width * 0.34));
-      return {
-        grid: { left: 4, right: width < 420 ? 58 : 84, top: 8, bottom: 4, containLabel: true },
-        xAxis: { type: "value", splitNumber: 3, axisLabel: { color: colours.soft, formatter: brief, hideOverlap: true }, splitLine: { lineStyle: { color: colours.line } } },
-        yAxis: { type: "category", data: rows.map((group) => group.name), axisTick: { show: false }, axisLine: { lineStyle: { color: colours.line } },
-          axisLabel: { color: colours.ink, fontSize: 13, width: nameWidth, overflow: "break", lineHeight: 16, formatter: (name) => format.label(rows.find((g) => g.name === name)?.other ? texts.other : name, 40) } },
-        tooltip: { trigger: "item", formatter: ({ dataIndex }) => `${format.label(rows[dataIndex].other ? texts.other : rows[dataIndex].name, 60)}\n${rows[dataIndex].text}` },
-        series: [{
-          id: "groups", name: rest.title, type: "bar", barMaxWidth: 30, itemStyle: { borderRadius: [0, 5, 5, 0] },
-          label: { show: true, position: "right", color: colours.ink, fontSize: 12.5, fontWeight: 600, formatter: ({ value }) => brief(value) },
-          data: rows.map((group) => ({ value: group.value, itemStyle: { color: oneColour && !group.other ? colours.water : colourOf(group.name, group.other) } })),
-        }],
-      };
-    },
+export const bars = ({ brief = format.brief, oneColour = false, ...rest }) =>
+  grouped(rest, (groups, colours, width) => {
+    const rows = [...groups].reverse();
+    const longest = Math.max(...rows.map((group) => format.label(group.name, 40).length), 1);
+    const nameWidth = Math.min(longest * 8, 170, Math.round(width * 0.34));
+    return {
+      grid: { left: 4, right: width < 420 ? 58 : 84, top: 8, bottom: 4, containLabel: true },
+      xAxis: { type: "value", splitNumber: 3, axisLabel: { color: colours.soft, formatter: brief, hideOverlap: true }, splitLine: { lineStyle: { color: colours.line } } },
+      yAxis: { type: "category", data: rows.map((group) => group.name), axisTick: { show: false }, axisLine: { lineStyle: { color: colours.line } },
+        axisLabel: { color: colours.ink, fontSize: 13, width: nameWidth, overflow: "break", lineHeight: 16, formatter: (name) => format.label(rows.find((g) => g.name === name)?.other ? texts.other : name, 40) } },
+      tooltip: { trigger: "item", formatter: ({ dataIndex }) => `${format.label(rows[dataIndex].other ? texts.other : rows[dataIndex].name, 60)}\n${rows[dataIndex].text}` },
+      series: [{
+        id: "groups", name: rest.title, type: "bar", barMaxWidth: 30, itemStyle: { borderRadius: [0, 5, 5, 0] },
+        label: { show: true, position: "right", color: colours.ink, fontSize: 12.5, fontWeight: 600, formatter: ({ value }) => brief(value) },
+        data: rows.map((group) => ({ value: group.value, itemStyle: { color: oneColour && !group.other ? colours.water : colourOf(group.name, group.other) } })),
+      }],
+    };
   });
 
 /** Lines over `labels`; series are { name, values }. The table has a column per series. */

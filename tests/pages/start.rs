@@ -72,6 +72,13 @@ fn every_page_stands_alone_and_says_what_is_not_there() {
     ] {
         browser.open(&format!("{}/{page}", scene.origin()));
         browser.await_true(&format!("document.querySelector('h1')?.textContent === '{title}'"));
+        let marked = |mark: &str| {
+            browser.run(&format!(
+                "return [...document.querySelectorAll('.nav .{mark}')].map((entry) => entry.pathname)"
+            ))
+        };
+        assert_eq!(marked("here"), json!(["/transactions"]), "the menu of {page}");
+        assert_eq!(marked("absent"), json!(["/sales", "/enrolments", "/extraction", "/workshop"]), "{page}");
         let expected = "Esta aplicação não está em execução neste servidor.";
         if page != "transactions" {
             browser.await_true("document.body.dataset.state === 'error'");
@@ -133,10 +140,10 @@ fn everything_can_be_reached_and_done_with_the_keyboard() {
             "riacho: Início",
             "Início",
             "Transações",
-            "Vendas",
-            "Matrículas",
-            "Extração",
-            "Workshop",
+            "Vendas (não está aqui)",
+            "Matrículas (não está aqui)",
+            "Extração (não está aqui)",
+            "Workshop (não está aqui)",
             "Usar o tema escuro",
             "Atualizar agora",
             "Pausar a atualização",

@@ -22,6 +22,9 @@ fn the_open_windows_are_what_was_sent_page_by_page() {
             counted += row[3].parse::<u32>().expect("a count");
             seen.insert(row[0].clone());
         }
+        let lines = "const text = document.createRange(); text.selectNodeContents(cell); return text.getClientRects().length";
+        let cells = "[...document.querySelectorAll('#rows-transactions-vendors td:first-child')]";
+        assert!(browser.is(&format!("{cells}.every((cell) => {{ {lines} === 1 }})")), "an id is broken");
         browser.click("[data-pager=transactions-vendors] [data-go=next]");
     }
     assert_eq!((seen.len(), counted), (VENDORS as usize, 400));
@@ -47,6 +50,8 @@ fn a_hostile_vendor_is_shown_as_text_and_breaks_nothing() {
         browser.rows("transactions-vendors").into_iter().map(|row| row[0].clone()).collect();
     assert_eq!(shown, hostile.map(str::to_owned).into());
     assert!(browser.is("window.owned === undefined && document.querySelector('main img') === null"));
+    let labels = "const { label } = await import('/assets/format.js'); return ['a\\n\\u202eb', '{x|y}', ' ', ''].map((text) => label(text))";
+    assert_eq!(browser.run(labels), serde_json::json!(["a b", "¦x¦y¦", "–", "–"]), "names in charts");
     // Nothing around the text is turned around.
     assert!(browser.is("[...document.querySelectorAll('#rows-transactions-vendors td:first-child')].every((cell) => getComputedStyle(cell).unicodeBidi === 'isolate')"));
     browser.assert_quiet(&scene.origin());

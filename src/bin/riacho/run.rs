@@ -18,7 +18,7 @@ use crate::report::{CaughtUp, Labels, Output};
 use crate::settings::Settings;
 use crate::signals::Signals;
 use crate::web::{self, Board, Facts, PageSettings};
-use crate::{Failure, process, workshop};
+use crate::{Failure, WrongUse, process, workshop};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -58,7 +58,7 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, Failure> {
         Runnable::Streams(app) => app,
         Runnable::Workshop if args.until_caught_up || args.embedded || args.report.is_some() => {
             let flags = "--until-caught-up, --embedded and --report";
-            return Err(format!("the workshop has no topology: {flags} are not for it").into());
+            return Err(WrongUse(format!("the workshop has no topology: {flags} are not for it")).into());
         }
         Runnable::Workshop => return workshop::run(&args.settings),
     };
@@ -78,7 +78,7 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, Failure> {
     let facts = Facts::of(&loaded.config);
     let queries = Queries::new();
     let own_pages = loaded.app.pages(&loaded.config, &queries, &board)?;
-    let pages = web::pages(&PageSettings::of(&loaded.config)?, &board).merge(own_pages);
+    let pages = web::pages(&PageSettings::of(&loaded.config)?, &board, app.name()).merge(own_pages);
     let launch = Launch::of(topology, loaded.config).with_queries(queries).with_pages(pages);
     let streams = match launch.start_unless(&|| signals.requested()) {
         Ok(streams) => streams,

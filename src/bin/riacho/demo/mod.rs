@@ -24,6 +24,7 @@ use riacho::ports::Clock as _;
 use riacho::query::Queries;
 use riacho::{Launch, Snapshot, Streams, SystemClock};
 
+use crate::application::App;
 use crate::signals::Signals;
 use crate::web::{self, Facts, PageSettings};
 
@@ -128,11 +129,11 @@ fn play(
 ) -> Result<Verdict, Box<dyn Error>> {
     let clock = SystemClock::new();
     let (shown, queries) = (web::Board::new(), Queries::new());
-    let pages =
-        web::pages(&PageSettings::default(), &shown).merge(web::transactions::pages(&queries, &shown));
+    let pages = web::pages(&PageSettings::default(), &shown, App::Transactions.name());
+    let pages = pages.merge(web::transactions::pages(&queries, &shown));
     let launch = Launch::of(scene.topology()?, scene.config.clone());
     let streams = launch.with_queries(queries).with_pages(pages).start_unless(&|| signals.requested())?;
-    shown.show("transactions", Facts::of(&scene.config), streams.overview());
+    shown.show(App::Transactions.name(), Facts::of(&scene.config), streams.overview());
     if !on_terminal {
         if let Some(address) = streams.http_address() {
             say(&format!("pages at http://{address}/"))?;

@@ -7,7 +7,7 @@ const JSON: &str = "application/json";
 const FONT: &str = "font/woff2";
 const TEXT: &str = "text/plain; charset=utf-8";
 
-/// The HTML of every page; `{{language}}` is to be replaced.
+/// The HTML of every page; what stands in double braces is to be replaced.
 pub(super) const FRAME: &str = include_str!("assets/frame.html");
 
 /// Path, media type and bytes.

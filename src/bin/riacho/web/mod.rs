@@ -28,9 +28,10 @@ const FRAMES: [(&str, &str); 6] = [
     ("/workshop", "workshop"),
 ];
 
-/// All pages, their assets and `/api/start`. What the applications answer is theirs to add.
-pub(crate) fn pages(settings: &PageSettings, board: &Board) -> Pages {
-    let frame = settings.frame(assets::FRAME);
+/// All pages, their assets and `/api/start`, for the process in which the application `here` runs. What it answers is its
+/// own to add.
+pub(crate) fn pages(settings: &PageSettings, board: &Board, here: &str) -> Pages {
+    let frame = settings.frame(assets::FRAME, here);
     let served = assets::ASSETS.iter().fold(Pages::new(), |pages, (path, content_type, bytes)| {
         pages.with_asset(format!("/assets/{path}"), Asset::new(content_type, bytes))
     });
@@ -61,18 +62,21 @@ mod tests {
 
     #[test]
     fn every_page_is_the_frame_with_the_settings_filled_in() {
-        let pages = pages(&PageSettings::default(), &Board::new());
+        let pages = pages(&PageSettings::default(), &Board::new(), "sales");
         for (path, _) in FRAMES {
             let page = get(&pages, path);
             assert_eq!((page.status(), page.content_type()), (200, "text/html; charset=utf-8"), "{path}");
             let text = page.body_text();
-            assert!(text.contains("<html lang=\"pt-BR\"") && !text.contains("{{"), "{path}: {text}");
+            assert!(
+                text.contains("<html lang=\"pt-BR\" data-here=\"sales\"") && !text.contains("{{"),
+                "{path}: {text}"
+            );
         }
     }
 
     #[test]
     fn whatever_a_file_asks_for_is_served() {
-        let pages = pages(&PageSettings::default(), &Board::new());
+        let pages = pages(&PageSettings::default(), &Board::new(), "sales");
         let mut seen = 0;
         let texts = assets::ASSETS.iter().filter(|(path, ..)| {
             !path.starts_with("vendor/") && (path.ends_with(".js") || path.ends_with(".css"))

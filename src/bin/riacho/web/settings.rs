@@ -54,10 +54,10 @@ impl PageSettings {
         })
     }
 
-    /// Fills in the HTML of every page.
-    pub(super) fn frame(&self, html: &str) -> String {
+    /// Fills in the HTML of every page of a process in which the application `here` runs.
+    pub(super) fn frame(&self, html: &str, here: &str) -> String {
         let tag = if self.is_english { "en" } else { "pt-BR" };
-        html.replace("{{language}}", tag).replace("{{links}}", &self.links)
+        html.replace("{{language}}", tag).replace("{{here}}", here).replace("{{links}}", &self.links)
     }
 }
 
@@ -75,11 +75,13 @@ mod tests {
 
     #[test]
     fn the_pages_speak_portuguese_unless_told_otherwise() {
-        let html = "<html lang=\"{{language}}\" data-links=\"{{links}}\">";
-        assert_eq!(configured(&[]).unwrap().frame(html), "<html lang=\"pt-BR\" data-links=\"\">");
+        let html = "<html lang=\"{{language}}\" data-here=\"{{here}}\" data-links=\"{{links}}\">";
+        let expected = "<html lang=\"pt-BR\" data-here=\"sales\" data-links=\"\">";
+        assert_eq!(configured(&[]).unwrap().frame(html, "sales"), expected);
         let settings = configured(&[(LANGUAGE, "en"), (LINKS, "sales=http://a:8501,workshop=https://b/w")]);
-        let expected = "<html lang=\"en\" data-links=\"sales=http://a:8501,workshop=https://b/w\">";
-        assert_eq!(settings.unwrap().frame(html), expected);
+        let expected =
+            "<html lang=\"en\" data-here=\"\" data-links=\"sales=http://a:8501,workshop=https://b/w\">";
+        assert_eq!(settings.unwrap().frame(html, ""), expected);
     }
 
     #[test]

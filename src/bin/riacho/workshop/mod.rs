@@ -42,7 +42,7 @@ pub(crate) fn run(settings: &Settings) -> Result<ExitCode, Failure> {
     let board = Board::new();
     board.announce(NAME, Facts::of(&config));
     let told = pages::pages(&environment, &journal);
-    let pages = web::pages(&PageSettings::of(&config)?, &board).merge(told);
+    let pages = web::pages(&PageSettings::of(&config)?, &board, NAME).merge(told);
     let pages = pages.with_token(config.http_token().map(str::to_owned));
     let server = config.http_address().map(|address| HttpServer::start(address, pages)).transpose()?;
     let brokers = Brokers {

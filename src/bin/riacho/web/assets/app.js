@@ -1,14 +1,14 @@
 // The frame around every page: header, navigation, theme, and the page that the address names.
 
 import { button, el, icon, svg } from "./dom.js";
-import { hrefOf } from "./links.js";
+import { hrefOf, isElsewhere, isHere } from "./links.js";
 import { Live } from "./live.js";
 import { texts } from "./texts.js";
 
 const PAGES = ["start", "transactions", "sales", "enrolments", "extraction", "workshop"];
 
-/** Not for everybody, but nobody should have to know them by heart. */
-const OPERATOR = ["/metrics", "/health", "/ready", "/topology", "/info"];
+/** Not for everybody, but nobody should have to know them by heart. The workshop has no topology, and no metrics. */
+const OPERATOR = isHere("workshop") ? ["/health", "/ready"] : ["/metrics", "/health", "/ready", "/topology", "/info"];
 
 const named = location.pathname.replace(/^\/|\/$/g, "");
 const current = PAGES.includes(named) ? named : "start";
@@ -22,10 +22,16 @@ const brand = () =>
       svg("path", { d: "M6 23.2c4.6-3.6 7.4 2.6 11.4.5s5.2-3.2 8.6-.5", stroke: "#35c2a0" })),
     "riacho");
 
+/** A page whose application runs neither here nor where a link leads can be opened, and says so before. */
+const entry = (page) => {
+  const absent = page !== "start" && !isHere(page) && !isElsewhere(page);
+  return el("a", { href: hrefOf(page), "aria-current": page === current ? "page" : null,
+    class: isHere(page) ? "here" : absent ? "absent" : null, title: absent ? texts.notServed : null },
+    texts.pages[page].nav, absent ? el("span", { class: "unseen" }, ` (${texts.start.notRunning})`) : null);
+};
+
 const navigation = () =>
-  el("nav", { class: "nav", "aria-label": texts.menu },
-    el("ul", {}, PAGES.map((page) =>
-      el("li", {}, el("a", { href: hrefOf(page), "aria-current": page === current ? "page" : null }, texts.pages[page].nav)))));
+  el("nav", { class: "nav", "aria-label": texts.menu }, el("ul", {}, PAGES.map((page) => el("li", {}, entry(page)))));
 
 const themeButton = () => {
   const node = button("", { id: "theme", onclick: () => window.riacho.toggleTheme() });

@@ -57,8 +57,10 @@ export const bytes = known((value) => {
 });
 
 const CONTROLS = /[\u0000-\u001f\u007f-\u009f\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff]+/g;
-/** A text from a record for a canvas, which knows neither isolation nor markup of its own: one line, bounded. */
+/** A text from a record for a canvas, which knows neither isolation nor markup of its own: one line, bounded, never
+ * empty. */
 export const label = (text, length = 28) => {
   const line = String(text).replace(CONTROLS, " ").replace(/[{}|]/g, "¦").trim();
+  if (line === "") return "–";
   return line.length > length ? `${line.slice(0, length - 1)}…` : line;
 };

@@ -7,13 +7,15 @@ import { texts } from "./texts.js";
 /** On a phone a row is a card of its own. */
 const SIZE = matchMedia("(max-width: 40rem)").matches ? 6 : 15;
 
-/** Columns are { field, title, kind, format }: kind "number" is set right, "quoted" is a text from a record. */
+/** Columns are { field, title, kind, format }: kind "number" is set right, "id" is a text from a record that stays on one line if it is short. */
+const ID_LETTERS_MAX = 24;
 const cell = (row, { field, title, kind, format: shown, build }) => {
   const attributes = { "data-label": title, "data-field": field };
   if (build) return el("td", attributes, build(row));
   const value = row[field];
   if (kind === "number") return el("td", { ...attributes, class: "number" }, shown(value));
   if (kind === "plain") return el("td", { ...attributes, class: "plain" }, shown(value));
+  if (kind === "id" && String(value).length <= ID_LETTERS_MAX) attributes.class = "plain";
   return quoted(shown ? shown(value) : value, attributes);
 };
 

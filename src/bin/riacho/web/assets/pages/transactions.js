@@ -11,6 +11,7 @@ const t = texts.transactions;
 const byCurrency = (row) => (row.totais_por_moeda ?? []).map((one) => `${one.moeda} ${format.amount(one.total)}`).join(" · ") || "–";
 
 const SHOWN = {
+  id_vendedor: { kind: "id" },
   janela_inicio: { kind: "plain", format: format.moment },
   janela_fim: { kind: "plain", format: format.timeOfDay },
   numero_transacoes: { kind: "number", format: format.count },

@@ -26,7 +26,7 @@ const brand = () =>
 const entry = (page) => {
   const absent = page !== "start" && !isHere(page) && !isElsewhere(page);
   return el("a", { href: hrefOf(page), "aria-current": page === current ? "page" : null,
-    class: isHere(page) ? "here" : absent ? "absent" : null, title: absent ? texts.notServed : null },
+    class: isHere(page) ? "here" : absent ? "not-here" : null, title: absent ? texts.notServed : null },
     texts.pages[page].nav, absent ? el("span", { class: "unseen" }, ` (${texts.start.notRunning})`) : null);
 };
 

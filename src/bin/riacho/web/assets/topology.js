@@ -5,14 +5,16 @@ import * as format from "./format.js";
 import { texts } from "./texts.js";
 
 const t = texts.start;
-const NODE = { width: 176, height: 50 };
+const NODE = { width: 170, height: 50 };
 const DRUM = { width: 150, height: 44, gap: 10 };
-const GAP = { along: 54, across: 20 };
+const GAP = { least: 24, most: 140, across: 20 };
 const PAD = { x: 18, top: 34, bottom: 18 };
 const REGION_GAP = 26;
 /** Below this width the water flows downward. */
 const NARROW = 760;
 const LETTERS = 22;
+/** Smaller nobody can read it: then it scrolls. */
+const SCALE_MIN = 0.72;
 
 /** KSTREAM-AGGREGATE-0000000003 is "aggregate 3"; names that somebody gave stay. */
 const spoken = (name) => {
@@ -66,7 +68,7 @@ const arrange = (layers, downward, room) => {
   const tall = (layer) => layer.reduce((sum, node) => sum + heightOf(node), 0) + (layer.length - 1) * GAP.across;
   const height = Math.max(...layers.map(tall));
   // The layers spread over the room there is, as far as the eye can follow a line.
-  const along = Math.min(GAP.along * 2.6, Math.max(GAP.along, (room - layers.length * NODE.width) / Math.max(1, layers.length - 1)));
+  const along = Math.min(GAP.most, Math.max(GAP.least, (room - layers.length * NODE.width) / Math.max(1, layers.length - 1)));
   let x = 0;
   for (const layer of layers) {
     let y = (height - tall(layer)) / 2;
@@ -169,7 +171,7 @@ export const topologyDrawing = () => {
       edges.append(svg("path", { class: "edge", d }), flow);
     }
     const [w, h] = [inner + 2 * PAD.x + 24, top - REGION_GAP + 12];
-    const shown = Math.min(w, Math.max(width - 2, w * 0.78));
+    const shown = Math.min(w, Math.max(width - 2, w * SCALE_MIN));
     const picture = svg("svg", { viewBox: `0 0 ${w} ${h}`, width: shown, height: (h * shown) / w, "aria-hidden": "true" }, frames, edges, nodes, names);
     element.replaceChildren(picture);
     parts = { flows, labels, picture };

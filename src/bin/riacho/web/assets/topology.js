@@ -12,7 +12,7 @@ const PAD = { x: 18, top: 34, bottom: 18 };
 const REGION_GAP = 26;
 /** Below this width the water flows downward. */
 const NARROW = 760;
-const LETTERS = 22;
+const LETTERS = 24;
 /** Smaller nobody can read it: then it scrolls. */
 const SCALE_MIN = 0.72;
 

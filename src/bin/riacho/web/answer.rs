@@ -78,6 +78,12 @@ impl PageOf {
         (self.page - 1) * self.size
     }
 
+    /// Those of `all` rows that are on this page.
+    pub(crate) fn rows<T>(self, all: impl Iterator<Item = T>) -> impl Iterator<Item = T> {
+        let number = |number| usize::try_from(number).unwrap_or(usize::MAX);
+        all.skip(number(self.offset())).take(number(self.size))
+    }
+
     /// The data of a table's answer.
     pub(crate) fn table(self, total: u64, rows: Vec<Value>) -> Value {
         json!({ "page": self.page, "size": self.size, "total": total, "rows": rows })

@@ -89,10 +89,7 @@ fn summary(ledger: &Ledger, source: Option<&str>) -> Value {
 }
 
 fn files(ledger: &Ledger, page: PageOf) -> Value {
-    let skipped = usize::try_from(page.offset()).unwrap_or(usize::MAX);
-    let size = usize::try_from(page.size).unwrap_or_default();
-    let rows = ledger.newest().skip(skipped).take(size).map(row).collect();
-    page.table(ledger.len() as u64, rows)
+    page.table(ledger.len() as u64, page.rows(ledger.newest()).map(row).collect())
 }
 
 fn row(entry: &Entry) -> Value {

@@ -8,6 +8,7 @@ mod assets;
 mod board;
 pub(crate) mod enrolments;
 pub(crate) mod extraction;
+mod kept;
 mod rates;
 mod settings;
 mod start;

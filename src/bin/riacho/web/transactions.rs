@@ -1,17 +1,16 @@
 //! `/api/transactions/...`: the main job's figures since it started here, and the windows that are open, everywhere.
 
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use compact_str::CompactString;
 use riacho::observe::http::{Page, Pages, Request};
-use riacho::ports::Clock as _;
 use riacho::query::{Paging, Queries, QueryError, WindowView};
 use riacho::{State, Timestamp, Utf8};
 use serde_json::{Value, json};
 
 use super::answer::{self, PageOf};
 use super::board::Board;
+use super::kept::Kept;
 use crate::transactions::aggregate::{Aggregated, SellerTotals};
 use crate::transactions::topology::TOTALS;
 
@@ -23,27 +22,21 @@ const LISTING_AGE_MAX: Duration = Duration::from_secs(2);
 const CURRENCIES_MAX: usize = 8;
 
 const STARTING: &str = "A aplicação está iniciando.";
-const MOVING: &str =
-    "Parte do estado está sendo restaurada ou muda de instância; os números virão em seguida.";
-const UNREADABLE: &str = "O estado não pode ser lido; o motivo está no registro do processo.";
 
 type View = WindowView<CompactString, SellerTotals>;
 
-/// The latest windows first, and when they were read.
-struct Listing {
-    read: Duration,
-    at: i64,
-    rows: Arc<Vec<Aggregated>>,
-}
+/// The latest windows first.
+type Listing = Kept<Vec<Aggregated>>;
 
 /// What the page of the main job asks.
 pub(crate) fn pages(queries: &Queries, board: &Board) -> Pages {
     let totals: View = queries.windowed(TOTALS, Utf8, State::<SellerTotals>::new());
-    let (summed, listed, known) = (board.clone(), board.clone(), Mutex::new(None));
+    let (summed, now) = (board.clone(), board.clone());
+    let listing = Listing::new(board, LISTING_AGE_MAX);
     Pages::new()
         .with("/api/transactions/summary", "the main job's figures, as JSON", move |_| summary(&summed))
         .with("/api/transactions/vendors", "the open windows, as JSON", move |request| {
-            vendors(request, &totals, &listed, &known)
+            vendors(request, &totals, &now, &listing).unwrap_or_else(|page| page)
         })
 }
 
@@ -63,42 +56,13 @@ fn summary(board: &Board) -> Page {
     )
 }
 
-fn vendors(request: &Request, totals: &View, board: &Board, known: &Mutex<Option<Listing>>) -> Page {
-    let page = match PageOf::of(request.query()) {
-        Ok(page) => page,
-        Err(reason) => return answer::bad_parameter(board.now(), reason),
-    };
-    // Whoever comes meanwhile waits for the same listing.
-    let mut known = known.lock().unwrap_or_else(PoisonError::into_inner);
-    let now = board.clock().monotonic();
-    let mut reason = None;
-    if known.as_ref().is_none_or(|listing| now.saturating_sub(listing.read) > LISTING_AGE_MAX) {
-        match list(totals) {
-            Ok(rows) => *known = Some(Listing { read: now, at: board.now(), rows: Arc::new(rows) }),
-            Err(QueryError::Unavailable { .. }) if known.is_none() => {
-                return answer::loading(board.now(), MOVING);
-            }
-            Err(QueryError::Unavailable { .. }) => reason = Some(MOVING),
-            Err(error) => {
-                tracing::error!(%error, "the open windows cannot be listed");
-                return answer::error(board.now(), UNREADABLE);
-            }
-        }
-    }
-    let Some(Listing { at, rows, .. }) = known.as_ref() else {
-        return answer::loading(board.now(), STARTING);
-    };
-    let (skip, take) = (index(page.offset()), index(page.size));
-    let shown: Vec<Value> = rows.iter().skip(skip).take(take).map(row).collect();
-    let table = page.table(rows.len() as u64, shown);
-    match reason {
-        None => answer::ready(*at, table),
-        Some(reason) => answer::stale(*at, reason, table),
-    }
-}
-
-fn index(number: u64) -> usize {
-    usize::try_from(number).unwrap_or(usize::MAX)
+fn vendors(request: &Request, totals: &View, board: &Board, listing: &Listing) -> Result<Page, Page> {
+    let page = PageOf::of(request.query()).map_err(|reason| answer::bad_parameter(board.now(), reason))?;
+    let (table, as_of) = listing.look(
+        || list(totals),
+        |rows| Ok(page.table(rows.len() as u64, page.rows(rows.iter()).map(row).collect())),
+    )?;
+    Ok(as_of.page(table))
 }
 
 fn list(totals: &View) -> Result<Vec<Aggregated>, QueryError> {

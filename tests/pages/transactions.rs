@@ -22,7 +22,7 @@ fn the_open_windows_are_what_was_sent_page_by_page() {
             counted += row[3].parse::<u32>().expect("a count");
             seen.insert(row[0].clone());
         }
-        let lines = "const text = document.createRange(); text.selectNodeContents(cell); return text.getClientRects().length";
+        let lines = "const text = document.createRange(); text.selectNodeContents(cell.firstChild); return text.getClientRects().length";
         let cells = "[...document.querySelectorAll('#rows-transactions-vendors td:first-child')]";
         assert!(browser.is(&format!("{cells}.every((cell) => {{ {lines} === 1 }})")), "an id is broken");
         browser.click("[data-pager=transactions-vendors] [data-go=next]");

@@ -36,6 +36,14 @@ export const figures = (list, { wide = false } = {}) => {
   return { element, show };
 };
 
+/** A bar as long as a part of its whole; the figure beside it says the same. */
+export const share = () => {
+  const part = svg("rect", { class: "part", height: "4" });
+  const element = svg("svg", { class: "share", viewBox: "0 0 100 4", preserveAspectRatio: "none", "aria-hidden": "true" }, part);
+  const show = (count, whole) => part.setAttribute("width", whole > 0 ? Math.min(100, (100 * count) / whole).toFixed(1) : "0");
+  return { element, show };
+};
+
 /** A line without axes behind a figure: only whether it rises or falls. */
 export const spark = (label) => {
   const area = svg("path", { fill: "currentColor", opacity: "0.5" });

@@ -144,6 +144,9 @@ const groupRows = (groups) => {
 const grouped = ({ first, second, ...rest }, draw) =>
   new Chart({ ...rest, columns: groupColumns(first, second), rows: groupRows, summary: groupSummary, draw });
 
+/** The labels of parts that are hardly seen would lie on each other; legend and table have them. */
+const unlabelled = { label: { show: false }, labelLine: { show: false } };
+
 export const donut = ({ center, ...rest }) =>
   grouped(rest, (groups, colours, width) => {
     const whole = groups.reduce((sum, group) => sum + group.value, 0);
@@ -160,7 +163,7 @@ export const donut = ({ center, ...rest }) =>
         label: { show: !narrow, color: colours.ink, fontSize: 13, fontWeight: 600, formatter: ({ value }) => format.share(value, whole) },
         labelLine: { show: !narrow, length: 8, length2: 8, lineStyle: { color: colours.strong } },
         emphasis: { scaleSize: 4 },
-        data: groups.map((group) => ({ name: group.name, value: group.value, itemStyle: { color: colourOf(group.name, group.other) } })),
+        data: groups.map((group) => ({ name: group.name, value: group.value, itemStyle: { color: colourOf(group.name, group.other) }, ...(group.value < whole / 50 ? unlabelled : {}) })),
       }],
     };
   });
@@ -175,7 +178,7 @@ export const bars = ({ brief = format.brief, oneColour = false, ...rest }) =>
       grid: { left: 4, right: width < 420 ? 58 : 84, top: 8, bottom: 4, containLabel: true },
       xAxis: { type: "value", splitNumber: 3, axisLabel: { color: colours.soft, formatter: brief, hideOverlap: true }, splitLine: { lineStyle: { color: colours.line } } },
       yAxis: { type: "category", data: rows.map((group) => group.name), axisTick: { show: false }, axisLine: { lineStyle: { color: colours.line } },
-        axisLabel: { color: colours.ink, fontSize: 13, width: nameWidth, overflow: "break", lineHeight: 16, formatter: (name) => format.label(rows.find((g) => g.name === name)?.other ? texts.other : name, 40) } },
+        axisLabel: { showMaxLabel: true, color: colours.ink, fontSize: 13, width: nameWidth, overflow: rows.length > 8 ? "truncate" : "break", lineHeight: 16, formatter: (name) => format.label(rows.find((g) => g.name === name)?.other ? texts.other : name, 40) } },
       tooltip: { trigger: "item", formatter: ({ dataIndex }) => `${format.label(rows[dataIndex].other ? texts.other : rows[dataIndex].name, 60)}\n${rows[dataIndex].text}` },
       series: [{
         id: "groups", name: rest.title, type: "bar", barMaxWidth: 30, itemStyle: { borderRadius: [0, 5, 5, 0] },

@@ -21,9 +21,9 @@ export const say = (node, text) => {
 
 /** A cell whose text comes from a record: isolated, so that right-to-left marks turn nothing else around. */
 export const quoted = (text, attributes = {}) => {
-  if (text === null || text === undefined || text === "") return el("td", attributes, el("span", { class: "absent" }, "–"));
-  const value = String(text);
-  return el("td", { dir: "auto", ...attributes }, value.length > 60 ? el("span", { class: "long" }, value) : value);
+  const value = String(text ?? "");
+  if (value.trim() === "") return el("td", attributes, el("span", { class: "absent" }, "–"));
+  return el("td", attributes, el("span", { dir: "auto", class: value.length > 60 ? "long" : null }, value));
 };
 
 const ICONS = {

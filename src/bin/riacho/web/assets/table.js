@@ -8,7 +8,7 @@ import { texts } from "./texts.js";
 const SIZE = matchMedia("(max-width: 40rem)").matches ? 6 : 15;
 
 /** Columns are { field, title, kind, format }: kind "number" is set right, "id" is a text from a record that stays on one line if it is short. */
-const ID_LETTERS_MAX = 24;
+const ID_LETTERS_MAX = 36;
 const cell = (row, { field, title, kind, format: shown, build }) => {
   const attributes = { "data-label": title, "data-field": field };
   if (build) return el("td", attributes, build(row));

@@ -98,7 +98,7 @@ impl Recount {
         groups
     }
 
-    /// The most frequent value of a field with its count; the smallest of equals.
+    /// The most frequent value of a field with its count and that of all; the smallest of equals.
     pub(crate) fn mode(&self, field: &str) -> Value {
         let mut counts: Vec<(Value, u64)> = Vec::new();
         for value in self.first.values() {
@@ -110,7 +110,7 @@ impl Recount {
         let rank = |value: &Value| (value.as_u64(), value.as_str().map(str::to_owned));
         counts.sort_by_key(|(value, count)| (std::cmp::Reverse(*count), rank(value)));
         let (value, quantity) = counts.first().expect("there are enrolments");
-        json!({ "value": value, "quantity": quantity })
+        json!({ "value": value, "quantity": quantity, "of": self.first.len() })
     }
 
     /// The ids in the order of the table: the latest day first, then by id.

@@ -1,9 +1,10 @@
 //! What the counts say: groups, modes, totals.
 
 use std::cmp::Reverse;
+use std::collections::BTreeMap;
+use std::fmt::Display;
 
 use compact_str::{CompactString, format_compact};
-use std::collections::BTreeMap;
 
 use super::enrolment::Enrolment;
 
@@ -39,15 +40,15 @@ impl Field {
 
     /// The key of the count that an enrolment belongs to.
     pub(crate) fn key(self, enrolment: &Enrolment) -> CompactString {
-        let name = self.name();
-        match self {
-            Field::Sex => format_compact!("{name}={}", enrolment.sex),
-            Field::Age => format_compact!("{name}={}", enrolment.age),
-            Field::Shift => format_compact!("{name}={}", enrolment.shift),
-            Field::Payer => format_compact!("{name}={}", enrolment.payer),
-            Field::Payment => format_compact!("{name}={}", enrolment.payment),
-            Field::Course => format_compact!("{name}={}", enrolment.course),
-        }
+        let value: &dyn Display = match self {
+            Field::Sex => &enrolment.sex,
+            Field::Age => &enrolment.age,
+            Field::Shift => &enrolment.shift,
+            Field::Payer => &enrolment.payer,
+            Field::Payment => &enrolment.payment,
+            Field::Course => &enrolment.course,
+        };
+        format_compact!("{}={value}", self.name())
     }
 }
 
@@ -78,7 +79,12 @@ impl Figures {
 
     /// How many distinct enrolments there are: each has one shift.
     pub(crate) fn total(&self) -> u64 {
-        self.of(Field::Shift).iter().map(|(_, count)| count).sum()
+        self.sum(Field::Shift)
+    }
+
+    /// How many distinct enrolments were counted by a field. Fields are counted apart: one of them may be ahead.
+    pub(crate) fn sum(&self, field: Field) -> u64 {
+        self.of(field).iter().map(|(_, count)| count).sum()
     }
 
     /// The values of a field with their counts, the most frequent first, at most `groups_max`; and the count of the rest.

@@ -12,9 +12,9 @@ use super::enrolment::{Enrolment, EnrolmentSerde};
 use super::figures::{DUPLICATES, Field};
 
 /// The store of the enrolments, each as it came first. Its name is part of the changelog's, as are the others'.
-pub(crate) const BY_ID: &str = "enrolments-by-id";
+pub(crate) const BY_ID: &str = "by-id";
 /// The store of the enrolments with the newest first.
-pub(crate) const NEWEST: &str = "enrolments-newest-first";
+pub(crate) const NEWEST: &str = "newest-first";
 /// The store of the counts by field and value.
 pub(crate) const COUNTS: &str = "counts-by-field";
 
@@ -53,27 +53,28 @@ pub(crate) fn topology(config: &EnrolmentsConfig) -> Result<Topology, TopologyEr
                 });
                 Ok(())
             },
-            Materialized::named(BY_ID, Nullable(State::<Enrolment>::new())),
+            Materialized::named(BY_ID, Nullable(State::<Enrolment>::new())).node("first-or-again"),
         );
 
     // Regrouped: the enrolments of a course are spread over all partitions, and this way one task has each count, whoever
     // runs it. The step through the topic is in the transactions of both sides, so a rebalance neither loses nor repeats
     // one. One store for all fields needs one topic instead of six.
-    let counts = seen.flat_map(|record| match record.value {
+    let counts = seen.flat_map_named("what-it-counts-for", |record| match record.value {
         Seen::Again => vec![(CompactString::const_new(DUPLICATES), 1)],
         Seen::First(enrolment) => Field::ALL.into_iter().map(|field| (field.key(enrolment), 1)).collect(),
     });
     let _table = counts
         .group_by_key(Grouped::<_, u64>::with(Utf8, BigEndian).named(BY_FIELD))
-        .count(Materialized::named(COUNTS, BigEndian));
+        .count(Materialized::named(COUNTS, BigEndian).node("count"));
 
-    let newest = seen.flat_map(|record| match record.value {
+    let newest = seen.flat_map_named("when-it-was", |record| match record.value {
         Seen::Again => None,
         Seen::First(enrolment) => Some((newest_first(enrolment), enrolment.clone())),
     });
-    let _table = newest
-        .group_by_key(Grouped::with(Utf8, State::<Enrolment>::new()).named(BY_DATE))
-        .reduce(|first, _| first.clone(), Materialized::named(NEWEST, State::<Enrolment>::new()));
+    let _table = newest.group_by_key(Grouped::with(Utf8, State::<Enrolment>::new()).named(BY_DATE)).reduce(
+        |first, _| first.clone(),
+        Materialized::named(NEWEST, State::<Enrolment>::new()).node("newest"),
+    );
     builder.build()
 }
 

@@ -61,11 +61,11 @@ const portuguese = {
     zoomIn: "Aproximar", zoomOut: "Afastar", reset: "Mundo inteiro", north: "Mover para o norte", south: "Mover para o sul", east: "Mover para o leste", west: "Mover para o oeste",
   },
   enrolments: {
-    total: "Total de Matrículas", duplicates: "Repetidas, contadas uma vez", last: "Última matrícula", instances: "Instâncias", partitions: (a, b) => `${a} de ${b} partições responderam`,
+    total: "Total de Matrículas", duplicates: "Repetidas, contadas uma vez", last: "Última matrícula", instances: "Instâncias", partitions: (a, b) => `${a} de ${b} partições atribuídas`,
     courses: "Matrículas por Curso", payments: "Matrículas por Tipo de Pagamento", shifts: "Percentual de Matrículas por Turno", profile: "Perfil Mais Comum", table: "Matrículas realizadas",
-    quantity: "Matrículas", course: "Curso", payment: "Pagamento", shift: "Turno", share: "Parte", count: (n) => (n === "1" ? "1 matrícula" : `${n} matrículas`),
+    quantity: "Matrículas", course: "Curso", payment: "Pagamento", shift: "Turno", of: (part, all) => `${part} de ${all}`,
     fields: { id_matricula: "Matrícula", ds_curso_nome: "Curso", ds_curso_turno: "Turno", ds_curso_duracao: "Duração", ds_curso_inicio: "Início do curso", ds_aluno_idade: "Idade", ds_aluno_sexo: "Sexo", ds_aluno_responsavel_financeiro: "Responsável financeiro", ds_matricula_pagamento: "Pagamento", dt_matricula: "Data" },
-    years: (n) => `${n} anos`,
+    years: (n) => `${n} anos`, sexes: { F: "Feminino", M: "Masculino" },
   },
   extraction: {
     raw: "Arquivos brutos", normalised: "Arquivos normalizados", csv: "Arquivos CSV", rejected: "Linhas rejeitadas", bytes: "Tamanho total", waiting: "Referências à espera", rows: (n) => `${n} linhas`,
@@ -148,11 +148,11 @@ const english = {
     zoomIn: "Zoom in", zoomOut: "Zoom out", reset: "Whole world", north: "Move north", south: "Move south", east: "Move east", west: "Move west",
   },
   enrolments: {
-    total: "Total of enrolments", duplicates: "Duplicates, counted once", last: "Last enrolment", instances: "Instances", partitions: (a, b) => `${a} of ${b} partitions have answered`,
+    total: "Total of enrolments", duplicates: "Duplicates, counted once", last: "Last enrolment", instances: "Instances", partitions: (a, b) => `${a} of ${b} partitions assigned`,
     courses: "Enrolments by course", payments: "Enrolments by payment", shifts: "Share of enrolments by shift", profile: "Most common profile", table: "Enrolments",
-    quantity: "Enrolments", course: "Course", payment: "Payment", shift: "Shift", share: "Share", count: (n) => (n === "1" ? "1 enrolment" : `${n} enrolments`),
+    quantity: "Enrolments", course: "Course", payment: "Payment", shift: "Shift", of: (part, all) => `${part} of ${all}`,
     fields: { id_matricula: "Enrolment", ds_curso_nome: "Course", ds_curso_turno: "Shift", ds_curso_duracao: "Duration", ds_curso_inicio: "Start of course", ds_aluno_idade: "Age", ds_aluno_sexo: "Sex", ds_aluno_responsavel_financeiro: "Pays for it", ds_matricula_pagamento: "Payment", dt_matricula: "Date" },
-    years: (n) => `${n} years`,
+    years: (n) => `${n} years`, sexes: { F: "Female", M: "Male" },
   },
   extraction: {
     raw: "Raw files", normalised: "Normalised files", csv: "CSV files", rejected: "Rejected rows", bytes: "Total size", waiting: "References waiting", rows: (n) => `${n} rows`,

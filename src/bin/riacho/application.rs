@@ -238,3 +238,29 @@ impl Application for EnrolmentsConfig {
         Ok(web::enrolments::pages(self.table_rows_max, queries, board))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use riacho::config::RawConfig;
+
+    use super::*;
+
+    /// Stores, changelogs and repartition topics are found again by their names: who changes one of these texts leaves the
+    /// state of running applications behind.
+    #[test]
+    fn every_application_keeps_its_state_under_the_names_it_always_had() {
+        for app in App::value_variants() {
+            let raw = RawConfig::new(&[app.keys()]).preset("application.id", app.name());
+            let raw = raw.preset("bootstrap.servers", "localhost:9092");
+            let raw = app.presets().iter().fold(raw, |raw, (key, value)| raw.preset(key, value));
+            let application = app.of(&Config::try_from(raw).unwrap()).unwrap();
+            let file = format!("tests/golden/describe/{}.txt", app.name());
+            let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join(&file);
+            let golden = std::fs::read_to_string(golden).unwrap_or_default();
+            let described = application.topology().unwrap().describe();
+            assert_eq!(described.trim_end(), golden.trim_end(), "{file} is another text");
+        }
+    }
+}

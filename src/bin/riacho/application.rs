@@ -15,7 +15,7 @@ use crate::signals::Signals;
 use crate::transactions::business::BusinessMetrics;
 use crate::transactions::config::TransactionsConfig;
 use crate::web::Board;
-use crate::{Failure, enrolments, extract, extraction, transactions, web};
+use crate::{Failure, WrongUse, enrolments, extract, extraction, transactions, web};
 
 /// Which application.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -135,7 +135,10 @@ pub(crate) trait Application {
     /// When something is missing, or the application knows no such option.
     fn prepare(&mut self, _config: &Config, options: RunOptions<'_>) -> Result<Option<Beside>, Failure> {
         match options.embedded {
-            true => Err("this application has no embedded source: leave out --embedded".into()),
+            true => {
+                Err(WrongUse("this application has no embedded source: leave out --embedded".to_owned())
+                    .into())
+            }
             false => Ok(None),
         }
     }

@@ -2,11 +2,11 @@
 .DEFAULT_GOAL := help
 ORIGIN ?= http://127.0.0.1:9464
 PAGES ?= start transactions
-.PHONY: help setup build demo up down test lint bench soak screenshots clean
+.PHONY: help setup build demo up down test lint bench bench-sink soak screenshots clean
 export PATH := $(HOME)/.cargo/bin:$(PATH)
 
 help: ## This list
-	@awk -F ':[^#]*## ' '/^[a-z]+:.*## / { printf "make %-11s  %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':[^#]*## ' '/^[a-z-]+:.*## / { printf "make %-11s  %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: ## Install what a build needs (apt-get as root), or say what is missing
 	@scripts/setup.sh build
@@ -34,7 +34,12 @@ lint: ## Format, clippy, documentation, dependencies
 bench: setup ## Side by side with Kafka Streams, outputs verified
 	@benches/side_by_side.sh
 
-soak: ## Kill, freeze and rebalance for MINUTES=30
+bench-sink: ## Rows per second into a real PostgreSQL, at least 30,000
+	@scripts/setup.sh test
+	RIACHO_SALES_BACKLOG=1000000 RIACHO_SALES_RATE_MIN=30000 \
+	  cargo test --release --locked --test all -- --nocapture sales::a_backlog
+
+soak: ## Kill, freeze and rebalance for MINUTES=30, and sales into PostgreSQL with 25 kills
 	@scripts/setup.sh test
 	@MINUTES=$(MINUTES) scripts/soak.sh
 

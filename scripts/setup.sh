@@ -41,6 +41,8 @@ if [ "$purpose" = test ]; then # also where Docker runs: the clusters whose serv
   # The pages are opened in a real browser.
   have chromium || have google-chrome || missing+=(chromium)
   have chromedriver || missing+=(chromium-driver)
+  # A server of each test's own, which it may kill.
+  { have psql && ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1; } || have initdb || missing+=(postgresql)
 fi
 
 if [ ${#missing[@]} -gt 0 ]; then

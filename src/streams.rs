@@ -104,7 +104,7 @@ impl Streams {
     }
 
     fn launch(launch: Launch, stop: &dyn Fn() -> bool) -> Result<Self, Error> {
-        let Launch { topology, config, pages, queries } = launch;
+        let Launch { topology, config, pages, queries, objection } = launch;
         for warning in config.warnings() {
             tracing::warn!("{warning}");
         }
@@ -123,7 +123,14 @@ impl Streams {
         let stores = StoreFacts::all(&topology, &layout);
         queries.check(&stores).map_err(Error::Failed)?;
         let pages = if queries.are_wanted() { pages.merge(queries.pages()) } else { pages };
-        let http = serve(&config, &lifecycle, &metrics, &topology, &clock, pages)?;
+        let (probe_clock, described) = (Arc::clone(&clock), Arc::clone(&topology));
+        let probe = Probe {
+            lifecycle: Arc::clone(&lifecycle),
+            metrics: metrics.clone(),
+            now: Arc::new(move || probe_clock.monotonic()),
+            objection,
+        };
+        let http = serve(&config, probe, described, pages)?;
         let neighbours = match http.as_ref().filter(|_| queries.are_wanted()) {
             Some(http) => neighbours(&config, &base, http, clock.as_ref())?,
             None => None,
@@ -376,24 +383,16 @@ fn run_thread(
 
 fn serve(
     config: &Config,
-    lifecycle: &Arc<Lifecycle>,
-    metrics: &Metrics,
-    topology: &Arc<Topology>,
-    clock: &Arc<dyn Clock>,
+    probe: Probe,
+    topology: Arc<Topology>,
     pages: Pages,
 ) -> Result<Option<HttpServer>, Error> {
     let Some(address) = config.http_address() else { return Ok(None) };
-    let (clock, described) = (Arc::clone(clock), Arc::clone(topology));
-    let probe = Probe {
-        lifecycle: Arc::clone(lifecycle),
-        metrics: metrics.clone(),
-        now: Arc::new(move || clock.monotonic()),
-    };
     let text_of = move |format| {
         Some(match format {
-            TopologyFormat::Text => described.describe(),
-            TopologyFormat::Dot => described.to_dot(),
-            TopologyFormat::Json => described.to_json().to_string(),
+            TopologyFormat::Text => topology.describe(),
+            TopologyFormat::Dot => topology.to_dot(),
+            TopologyFormat::Json => topology.to_json().to_string(),
         })
     };
     let pages = probe.pages(text_of, serde_json::Map::new()).merge(pages);

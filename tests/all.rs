@@ -7,6 +7,7 @@ mod pages;
 mod recovery;
 mod registration;
 mod replay;
+mod sales;
 mod security;
 mod stack;
 mod support;

@@ -23,7 +23,7 @@ use tracing::{debug, info, warn};
 
 pub use super::page::{Asset, Page};
 use super::pages::{Handler, Manner};
-pub use super::pages::{Pages, Probe, TopologyFormat};
+pub use super::pages::{Objection, Pages, Probe, TopologyFormat};
 pub use super::request::{BadEncoding, Query, Request, percent_decoded, percent_encoded};
 
 /// Request line and headers together.

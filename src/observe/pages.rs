@@ -228,7 +228,12 @@ pub struct Probe {
     pub metrics: Metrics,
     /// The monotonic clock by which the lifecycle's times were taken.
     pub now: Arc<dyn Fn() -> Duration + Send + Sync>,
+    /// What else speaks against being ready.
+    pub objection: Objection,
 }
+
+/// Says what is missing beside the topology; nothing while all is well. It answers at once.
+pub type Objection = Arc<dyn Fn() -> Option<String> + Send + Sync>;
 
 impl Probe {
     /// `/metrics`, `/health`, `/ready`, `/topology` and `/info`. `describe` gives the topology in the asked format, or
@@ -245,7 +250,9 @@ impl Probe {
                 verdict("healthy", &health.lifecycle.health((health.now)()))
             })
             .with_probe("/ready", "200 while records are processed", move |_| {
-                verdict("ready", &ready.lifecycle.readiness((ready.now)()))
+                let mut readiness = ready.lifecycle.readiness((ready.now)());
+                readiness.objections.extend((ready.objection)());
+                verdict("ready", &readiness)
             })
             .with("/topology", "what is computed; also ?format=dot and ?format=json", move |request| {
                 topology(request, &describe)
@@ -323,6 +330,7 @@ mod tests {
             lifecycle: Lifecycle::new("app-1", NonZeroUsize::MIN, limits),
             metrics: Metrics::new("app", "host-1", RecordingLevel::Info).unwrap(),
             now: Arc::new(|| Duration::from_secs(11)),
+            objection: Arc::new(|| None),
         }
     }
 

@@ -1,11 +1,13 @@
 //! What an application is started with.
 
+use std::sync::Arc;
+
 use riacho_topology::Topology;
 
 use super::Streams;
 use crate::config::Config;
 use crate::error::Error;
-use crate::observe::http::Pages;
+use crate::observe::http::{Objection, Pages};
 use crate::query::Queries;
 
 /// An application that is about to start: a computation, a configuration, and what it shows.
@@ -26,12 +28,19 @@ pub struct Launch {
     pub(super) config: Config,
     pub(super) pages: Pages,
     pub(super) queries: Queries,
+    pub(super) objection: Objection,
 }
 
 impl Launch {
     /// An application that shows the standard pages only.
     pub fn of(topology: Topology, config: Config) -> Launch {
-        Launch { topology, config, pages: Pages::new(), queries: Queries::new() }
+        Launch {
+            topology,
+            config,
+            pages: Pages::new(),
+            queries: Queries::new(),
+            objection: Arc::new(|| None),
+        }
     }
 
     /// Serves these pages too, at `riacho.http.address`. They may take the place of standard ones; `/` is the index
@@ -46,6 +55,12 @@ impl Launch {
     #[must_use]
     pub fn with_queries(self, queries: Queries) -> Launch {
         Launch { queries, ..self }
+    }
+
+    /// Answers `/ready` with 503 while `objection` says what is missing, although the topology runs.
+    #[must_use]
+    pub fn ready_unless(self, objection: Objection) -> Launch {
+        Launch { objection, ..self }
     }
 
     /// Starts the application.

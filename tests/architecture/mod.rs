@@ -48,7 +48,7 @@ const RUNTIME: &[(&str, &[&str])] = &[
     ("commit_pace", &[]),
     ("start_line", &[]),
     // Other systems, for applications: no stream thread knows of them.
-    ("connect", &["ports"]),
+    ("connect", &["clock", "kafka", "ports"]),
     ("restore", &["ports", "state", "task"]),
     (
         "worker",
@@ -106,6 +106,9 @@ const CONFINED: &[(&str, &[&str])] = &[
     ("tracing_subscriber", &["src/observe/"]),
     ("ureq", &["src/connect/"]),
     ("parquet", &["src/connect/"]),
+    ("native_tls", &["src/connect/"]),
+    ("postgres", &["src/connect/"]),
+    ("postgres_native_tls", &["src/connect/"]),
     // HTTP, and in the program also signals: the stream threads are synchronous.
     ("tokio", &["src/observe/", "src/bin/riacho/"]),
 ];

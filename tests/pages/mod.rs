@@ -1,6 +1,7 @@
 //! The pages in a real browser, served by the real program.
 
 mod enrolments;
+mod sales;
 mod scene;
 mod start;
 mod transactions;

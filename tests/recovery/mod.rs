@@ -18,7 +18,7 @@ use rand::rngs::Xoshiro256PlusPlus;
 use rand::{RngExt, SeedableRng};
 
 /// A number for which `variable` is asked first.
-fn chosen(variable: &str, default: u64) -> u64 {
+pub(crate) fn chosen(variable: &str, default: u64) -> u64 {
     env::var(variable)
         .map_or(default, |text| text.parse().unwrap_or_else(|_| panic!("{variable} is a number")))
 }

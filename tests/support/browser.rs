@@ -121,6 +121,19 @@ impl Browser {
         self.driver.post(&format!("element/{element}/click"), &json!({}));
     }
 
+    /// Takes hold in the middle of an element, and lets go that many pixels further.
+    pub(crate) fn drag(&self, selector: &str, right: i32, down: i32) {
+        let found = self.driver.post("element", &json!({ "using": "css selector", "value": selector }));
+        let to = |origin: &Value, x: i32, y: i32| json!({ "type": "pointerMove", "duration": 50, "origin": origin, "x": x, "y": y });
+        let steps = json!([
+            to(&found, 0, 0), { "type": "pointerDown", "button": 0 },
+            to(&json!("pointer"), right / 2, down / 2), to(&json!("pointer"), right - right / 2, down - down / 2),
+            { "type": "pointerUp", "button": 0 },
+        ]);
+        let mouse = json!({ "type": "pointer", "id": "mouse", "actions": steps });
+        self.driver.post("actions", &json!({ "actions": [mouse] }));
+    }
+
     /// Presses and releases a key.
     pub(crate) fn press(&self, key: Key) {
         let steps = ["keyDown", "keyUp"].map(|step| json!({ "type": step, "value": key.code() }));

@@ -8,14 +8,16 @@ use riacho::observe::metrics::OwnMetrics;
 use riacho::query::Queries;
 use riacho::{Topology, TopologyError};
 
+use crate::beside::Beside;
 use crate::enrolments::config::EnrolmentsConfig;
 use crate::extraction::config::ExtractionConfig;
 use crate::extraction::ledger::{FollowedLedger, ToldOn};
+use crate::sales::config::SalesConfig;
 use crate::signals::Signals;
 use crate::transactions::business::BusinessMetrics;
 use crate::transactions::config::TransactionsConfig;
 use crate::web::Board;
-use crate::{Failure, WrongUse, enrolments, extract, extraction, transactions, web};
+use crate::{Failure, WrongUse, enrolments, extract, extraction, sales, transactions, web};
 
 /// Which application.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -26,6 +28,8 @@ pub(crate) enum App {
     Extraction,
     /// Distinct enrolments of registration_topic by course, payment and shift
     Enrolments,
+    /// Sales as rows in PostgreSQL, each exactly once
+    Sales,
 }
 
 impl App {
@@ -35,6 +39,7 @@ impl App {
             App::Transactions => "transactions",
             App::Extraction => "extraction",
             App::Enrolments => "enrolments",
+            App::Sales => "sales",
         }
     }
 
@@ -44,13 +49,14 @@ impl App {
             App::Transactions => transactions::config::KEYS,
             App::Extraction => extraction::config::KEYS,
             App::Enrolments => enrolments::config::KEYS,
+            App::Sales => sales::config::KEYS,
         }
     }
 
     /// What it sets lower than any user.
     pub(crate) fn presets(self) -> &'static [(&'static str, &'static str)] {
         match self {
-            App::Transactions | App::Enrolments => &[],
+            App::Transactions | App::Enrolments | App::Sales => &[],
             App::Extraction => extraction::config::PRESETS,
         }
     }
@@ -64,6 +70,7 @@ impl App {
             App::Transactions => Box::new(TransactionsConfig::of(config)?),
             App::Extraction => Box::new(ExtractionConfig::of(config)?),
             App::Enrolments => Box::new(EnrolmentsConfig::of(config)?),
+            App::Sales => Box::new(SalesConfig::of(config)?),
         })
     }
 }
@@ -81,6 +88,7 @@ impl ValueEnum for Runnable {
             Runnable::Streams(App::Transactions),
             Runnable::Streams(App::Extraction),
             Runnable::Streams(App::Enrolments),
+            Runnable::Streams(App::Sales),
             Runnable::Workshop,
         ]
     }
@@ -162,9 +170,6 @@ pub(crate) struct RunOptions<'a> {
     pub(crate) signals: &'a Signals,
 }
 
-/// What works beside a topology; dropping it ends it.
-pub(crate) type Beside = Box<dyn std::any::Any>;
-
 impl Application for TransactionsConfig {
     fn topology(&self) -> Result<Topology, TopologyError> {
         transactions::topology::topology(self)
@@ -239,6 +244,32 @@ impl Application for EnrolmentsConfig {
 
     fn pages(&self, _config: &Config, queries: &Queries, board: &Board) -> Result<Pages, Failure> {
         Ok(web::enrolments::pages(self.table_rows_max, queries, board))
+    }
+}
+
+impl Application for SalesConfig {
+    fn topology(&self) -> Result<Topology, TopologyError> {
+        SalesConfig::topology(self)
+    }
+
+    fn inputs(&self) -> Vec<&str> {
+        vec![&self.input_topic]
+    }
+
+    fn outputs(&self) -> Vec<(&'static str, &str)> {
+        Vec::new()
+    }
+
+    fn prepare(&mut self, config: &Config, options: RunOptions<'_>) -> Result<Option<Beside>, Failure> {
+        if options.embedded || options.until_caught_up {
+            let reason = "sales knows neither --embedded nor --until-caught-up: leave them out";
+            return Err(WrongUse(reason.to_owned()).into());
+        }
+        Ok(Some(sales::sink::start(self, config)?))
+    }
+
+    fn pages(&self, _config: &Config, _queries: &Queries, board: &Board) -> Result<Pages, Failure> {
+        Ok(web::sales::pages(self.reader(), board))
     }
 }
 

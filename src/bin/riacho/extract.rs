@@ -3,8 +3,7 @@
 use std::fs::File;
 use std::io::Write as _;
 use std::process::ExitCode;
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
-use std::thread::JoinHandle;
+use std::sync::Arc;
 use std::time::Duration;
 
 use indicatif::{HumanBytes, HumanCount};
@@ -15,7 +14,8 @@ use riacho::observe::HttpServer;
 use riacho::ports::Clock as _;
 use riacho::{SystemClock, client_settings};
 
-use crate::application::{App, Beside, RunOptions};
+use crate::application::{App, RunOptions};
+use crate::beside::{Beside, Worker};
 use crate::extraction::api::Api;
 use crate::extraction::config::ExtractionConfig;
 use crate::extraction::extractor::{ExtractError, Extracted, Extractor};
@@ -206,46 +206,22 @@ pub(crate) fn prepare(
         work.extract(true, &mut |time| options.signals.wait(time))?;
         return Ok(None);
     }
-    Ok(Some(Box::new(Running::start(work, server)?)))
+    Ok(Some(Beside::of(Running::start(work, server)?)))
 }
 
-/// An extraction on a thread of its own; dropping it ends it.
+/// An extraction on a thread of its own. Fields are dropped in their order: the server after the thread that asks it.
 struct Running {
-    stop: Arc<(Mutex<bool>, Condvar)>,
-    thread: Option<JoinHandle<()>>,
-    /// Ends after the thread that asks it.
+    _worker: Worker,
     _server: HttpServer,
 }
 
 impl Running {
     fn start(mut work: Work, server: HttpServer) -> std::io::Result<Running> {
-        let stop: Arc<(Mutex<bool>, Condvar)> = Arc::default();
-        let stopped = Arc::clone(&stop);
-        let mut pause = move |time| {
-            let (requested, changed) = &*stopped;
-            let guard = requested.lock().unwrap_or_else(PoisonError::into_inner);
-            let waited = changed.wait_timeout_while(guard, time, |requested| !*requested);
-            *waited.unwrap_or_else(PoisonError::into_inner).0
-        };
-        let extract = move || {
-            if let Err(error) = work.extract(false, &mut pause) {
+        let worker = Worker::start("extraction", move |wait| {
+            if let Err(error) = work.extract(false, &mut |time| wait(time)) {
                 tracing::error!(%error, "the extraction has ended");
             }
-        };
-        let thread = std::thread::Builder::new().name("extraction".to_owned()).spawn(extract)?;
-        Ok(Running { stop, thread: Some(thread), _server: server })
-    }
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        let (requested, changed) = &*self.stop;
-        *requested.lock().unwrap_or_else(PoisonError::into_inner) = true;
-        changed.notify_all();
-        if let Some(thread) = self.thread.take()
-            && thread.join().is_err()
-        {
-            tracing::warn!("the extraction has panicked");
-        }
+        })?;
+        Ok(Running { _worker: worker, _server: server })
     }
 }

@@ -1,6 +1,7 @@
 //! The program `riacho`: ready applications on the library's public API.
 
 mod application;
+mod beside;
 mod cli;
 mod completions;
 mod config_verbs;
@@ -17,6 +18,7 @@ mod replay;
 mod report;
 mod reset;
 mod run;
+mod sales;
 mod settings;
 mod signals;
 mod topics;

@@ -1,6 +1,7 @@
 //! `riacho run`: an application, from the start until it is told to stop.
 
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::Duration;
 
 use indicatif::HumanCount;
@@ -11,6 +12,7 @@ use riacho::query::Queries;
 use riacho::{Error, Launch, Snapshot, Streams, SystemClock};
 
 use crate::application::{RunOptions, Runnable};
+use crate::beside::Beside;
 use crate::cli::ReportFormat;
 use crate::gauge::Gauge;
 use crate::goal::Goal;
@@ -26,6 +28,7 @@ Examples:
   riacho run transactions --config app.properties --set num.stream.threads=4
   riacho run transactions --config app.properties --set transactions.window.kind=hopping
   riacho run extraction --embedded -b localhost:9092
+  riacho run sales -b localhost:9092 --set sales.postgres.url=postgres://postgres@localhost/sales_db
   ACTION=producer TOPIC=my-topic BOOTSTRAP_SERVERS=localhost:9092 riacho run workshop
 
 SIGTERM or Ctrl-C: commits what is done, writes the state, leaves the group, and ends with 0. A second \
@@ -69,7 +72,7 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, Failure> {
     log::init(&LogSettings::of(&loaded.config))?;
     let Args { embedded, until_caught_up, .. } = *args;
     let options = RunOptions { embedded, until_caught_up, signals: &signals };
-    let beside = loaded.app.prepare(&loaded.config, options)?;
+    let mut beside = loaded.app.prepare(&loaded.config, options)?;
     let (topology, own_metrics) = loaded.app.measured()?;
     let goal = if args.until_caught_up { Goal::of(&loaded, &topology, &signals)? } else { None };
     let labels = Labels::of(&loaded.config, loaded.app.emits());
@@ -79,13 +82,19 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, Failure> {
     let queries = Queries::new();
     let own_pages = loaded.app.pages(&loaded.config, &queries, &board)?;
     let pages = web::pages(&PageSettings::of(&loaded.config)?, &board, app.name()).merge(own_pages);
-    let launch = Launch::of(topology, loaded.config).with_queries(queries).with_pages(pages);
+    let mut launch = Launch::of(topology, loaded.config).with_queries(queries).with_pages(pages);
+    if let Some(Beside { objection, .. }) = &beside {
+        launch = launch.ready_unless(Arc::clone(objection));
+    }
     let streams = match launch.start_unless(&|| signals.requested()) {
         Ok(streams) => streams,
         Err(Error::Stopped) => return Ok(ExitCode::SUCCESS),
         Err(error) => return Err(error.into()),
     };
     streams.metrics().add(own_metrics)?;
+    if let Some(Beside { metrics, .. }) = &mut beside {
+        streams.metrics().add(std::mem::take(metrics))?;
+    }
     board.show(app.name(), facts, streams.overview());
     let mut watch = Watch {
         out: Output { json: args.report.is_some(), born, clock, labels },

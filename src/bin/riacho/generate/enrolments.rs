@@ -2,12 +2,11 @@
 
 use std::process::ExitCode;
 
-use chrono::{DateTime, NaiveDate};
+use riacho::Serde as _;
 use riacho::kafka::{NewRecord, TopicWriter};
 use riacho::ports::ClientError;
-use riacho::{Serde as _, Timestamp};
 
-use super::{Common, Place, Source};
+use super::{Common, Place, Source, day_of};
 use crate::Failure;
 use crate::application::App;
 use crate::enrolments::config::EnrolmentsConfig;
@@ -62,11 +61,6 @@ impl Source for Enrolments {
             headers: None,
         })
     }
-}
-
-/// The day in UTC.
-fn day_of(now: Timestamp) -> NaiveDate {
-    DateTime::from_timestamp_millis(now.as_millis()).unwrap_or_default().date_naive()
 }
 
 pub(super) fn run(args: &Args) -> Result<ExitCode, Failure> {

@@ -1,6 +1,7 @@
 //! `riacho generate`: made-up input for an application.
 
 mod enrolments;
+mod sales;
 mod transactions;
 
 use std::io::Write as _;
@@ -8,6 +9,7 @@ use std::num::NonZeroU32;
 use std::process::ExitCode;
 use std::time::Duration;
 
+use chrono::{DateTime, NaiveDate};
 use clap::Subcommand;
 use indicatif::{HumanBytes, HumanCount};
 use riacho::kafka::{KafkaAdmin, TopicWriter};
@@ -27,12 +29,15 @@ pub(crate) enum Verb {
     Transactions(transactions::Args),
     /// Enrolments of students
     Enrolments(enrolments::Args),
+    /// Sales of three products
+    Sales(sales::Args),
 }
 
 pub(crate) fn run(verb: &Verb) -> Result<ExitCode, Failure> {
     match verb {
         Verb::Transactions(args) => transactions::run(args),
         Verb::Enrolments(args) => enrolments::run(args),
+        Verb::Sales(args) => sales::run(args),
     }
 }
 
@@ -122,6 +127,11 @@ impl Common {
         )?;
         Ok(ExitCode::SUCCESS)
     }
+}
+
+/// The day of `now` in UTC.
+fn day_of(now: Timestamp) -> NaiveDate {
+    DateTime::from_timestamp_millis(now.as_millis()).unwrap_or_default().date_naive()
 }
 
 /// How many records are due after `elapsed`.

@@ -10,6 +10,7 @@ pub(crate) mod enrolments;
 pub(crate) mod extraction;
 mod kept;
 mod rates;
+pub(crate) mod sales;
 mod settings;
 mod start;
 pub(crate) mod transactions;

@@ -101,7 +101,8 @@ fn row(entry: &Entry) -> Value {
 }
 
 fn throughput(ledger: &Ledger, now: i64) -> Value {
-    let points = ledger.points(now);
+    // An interval that is not over would look like a stop.
+    let points = ledger.points(now - INTERVAL_MS);
     let latest = points.iter().rev().take(NOW_INTERVALS);
     let seconds = (NOW_INTERVALS as i64 * INTERVAL_MS / 1000) as f64;
     let (rows, bytes) =

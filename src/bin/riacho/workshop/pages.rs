@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use super::environment::{Action, Environment};
 use super::journal::{Entries, Journal, Row};
-use crate::web::answer;
+use crate::web::answer::{self, PageOf};
 
 /// Groups that a chart shows, the one of all others included.
 const GROUPS_MAX: usize = 24;
@@ -26,8 +26,11 @@ pub(super) fn pages(environment: &Environment, journal: &Journal) -> Pages {
         .with("/api/workshop/platforms", "messages by platform, as JSON", move |_| {
             tell(&grouped, |entries, _| platforms(entries))
         })
-        .with("/api/workshop/messages", "the last messages, as JSON", move |_| {
-            tell(&listed, |entries, _| messages(action, entries))
+        .with("/api/workshop/messages", "the last messages, as JSON", move |request| {
+            match PageOf::of(request.query()) {
+                Ok(page) => tell(&listed, |entries, _| messages(action, entries, page)),
+                Err(reason) => answer::bad_parameter(listed.now(), reason),
+            }
         })
 }
 
@@ -72,7 +75,7 @@ fn platforms(entries: &Entries) -> Value {
     json!({ "groups": named.chain(rest).collect::<Vec<_>>() })
 }
 
-fn messages(action: Action, entries: &Entries) -> Value {
+fn messages(action: Action, entries: &Entries, page: PageOf) -> Value {
     let direction = match action {
         Action::Producer => "sent",
         Action::Consumer => "received",
@@ -86,7 +89,10 @@ fn messages(action: Action, entries: &Entries) -> Value {
         }
         row
     };
-    json!({ "rows": entries.rows.iter().map(row).collect::<Vec<_>>() })
+    let skipped = usize::try_from(page.offset()).unwrap_or(usize::MAX);
+    let size = usize::try_from(page.size).unwrap_or_default();
+    let rows = entries.rows.iter().skip(skipped).take(size).map(row).collect();
+    page.table(entries.rows.len() as u64, rows)
 }
 
 #[cfg(test)]
@@ -124,6 +130,9 @@ mod tests {
         let (_, messages) = asked(&pages, "/api/workshop/messages");
         let newest = &messages["data"]["rows"][0];
         assert_eq!((&newest["offset"], &newest["mensagem"]), (&29.into(), &"<b>".into()));
+        let (_, second) = asked(&pages, "/api/workshop/messages?page=2&size=20");
+        assert_eq!((&second["data"]["total"], &second["data"]["rows"][0]["offset"]), (&30.into(), &9.into()));
+        assert_eq!(asked(&pages, "/api/workshop/messages?size=0").0, 400);
         assert_eq!(asked(&pages, "/ready").0, 200);
         journal.sees(vec![("a:1".to_owned(), true), ("b:2".to_owned(), false)]);
         assert_eq!(asked(&pages, "/api/workshop/summary").1["data"]["brokers"][1]["up"], false);

@@ -17,7 +17,7 @@ export const setEmpty = (node, empty) => {
   node.closest("[data-of]").dataset.empty = String(empty);
 };
 
-/** A list of figures; each is { name, label, key }. `show(name, value, text, sub)` sets one. */
+/** A list of figures; each is { name, label, key }. `show(name, value, text, sub)` sets one, `mark(name, key)` says whether it is the main one. */
 export const figures = (list, { wide = false } = {}) => {
   const nodes = new Map();
   const element = el("dl", { class: wide ? "figures wide" : "figures" }, list.map(({ name, label, key, spark }) => {
@@ -33,7 +33,8 @@ export const figures = (list, { wide = false } = {}) => {
     say(node.value, text);
     say(node.sub, sub);
   };
-  return { element, show };
+  const mark = (name, key) => nodes.get(name).value.parentElement.classList.toggle("key", key);
+  return { element, show, mark };
 };
 
 /** A bar as long as a part of its whole; the figure beside it says the same. */

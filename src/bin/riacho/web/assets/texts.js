@@ -77,7 +77,7 @@ const portuguese = {
   },
   workshop: {
     sent: "Enviadas", received: "Recebidas", last: "Última mensagem", topic: "Tópico", group: "Grupo", brokers: "Brokers", up: "no ar", down: "fora do ar",
-    platforms: "Mensagens por Plataforma", platform: "Plataforma", quantity: "Mensagens", messages: "Últimas mensagens", action: { producer: "produtor", consumer: "consumidor", both: "produtor e consumidor" },
+    platforms: "Mensagens por Plataforma", platform: "Plataforma", quantity: "Mensagens", messages: "Últimas mensagens", action: { producer: "produtor", consumer: "consumidor", both: "produtor e consumidor" }, elsewhere: "em outro processo",
     direction: "Sentido", directions: { sent: "enviada", received: "recebida" }, at: "Hora", place: "Partição e posição",
     fields: { id_sequencia: "Sequência", id_usuario: "Usuário", id_transacao: "Transação", id_produto: "Produto", endereco: "Endereço", cadastro_em: "Cadastro", id_plataforma: "Plataforma", mensagem: "Mensagem" },
   },
@@ -164,7 +164,7 @@ const english = {
   },
   workshop: {
     sent: "Sent", received: "Received", last: "Last message", topic: "Topic", group: "Group", brokers: "Brokers", up: "up", down: "down",
-    platforms: "Messages by platform", platform: "Platform", quantity: "Messages", messages: "Last messages", action: { producer: "producer", consumer: "consumer", both: "producer and consumer" },
+    platforms: "Messages by platform", platform: "Platform", quantity: "Messages", messages: "Last messages", action: { producer: "producer", consumer: "consumer", both: "producer and consumer" }, elsewhere: "in another process",
     direction: "Direction", directions: { sent: "sent", received: "received" }, at: "Time", place: "Partition and position",
     fields: { id_sequencia: "Sequence", id_usuario: "User", id_transacao: "Transaction", id_produto: "Product", endereco: "Address", cadastro_em: "Registered", id_plataforma: "Platform", mensagem: "Message" },
   },

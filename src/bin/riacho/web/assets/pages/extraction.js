@@ -65,7 +65,7 @@ export default (live) => {
     schema.replaceChildren(el("table", { id: "table-extraction-schema" }, el("caption", { class: "unseen" }, t.schemaOf),
       el("thead", {}, el("tr", {}, el("th", { scope: "col" }, t.column), el("th", { scope: "col" }, t.type))),
       el("tbody", {}, data.columns.map((column) => el("tr", {}, quoted(column.name), quoted(column.type, { class: "mono" }))))));
-    rows.replaceChildren(el("table", { id: "table-extraction-preview" }, el("caption", { class: "unseen" }, t.preview),
+    rows.replaceChildren(el("table", { id: "table-extraction-preview", class: "cells" }, el("caption", { class: "unseen" }, t.preview),
       el("thead", {}, el("tr", {}, data.columns.map((column) => el("th", { scope: "col", dir: "auto" }, format.label(column.name, 40))))),
       el("tbody", { id: "rows-extraction-preview" }, data.rows.map((row) => el("tr", {}, row.map((value) => quoted(value)))))));
   };

@@ -3,7 +3,7 @@
 import { card, figures, setEmpty } from "../card.js";
 import { donut } from "../chart.js";
 import { el, say } from "../dom.js";
-import { table } from "../table.js";
+import { pagedTable } from "../table.js";
 import * as format from "../format.js";
 import { texts } from "../texts.js";
 
@@ -11,9 +11,17 @@ const t = texts.workshop;
 
 export const interval = 2000;
 
-export default () => {
+/** An id with its beginning: all of it would fill the table. */
+const ID_LETTERS = 8;
+const beginning = (id) => {
+  const text = String(id ?? "–");
+  return el("span", { class: "mono", dir: "auto", title: id ?? null }, text.length > ID_LETTERS + 4 ? `${text.slice(0, ID_LETTERS)}…` : text);
+};
+const IDS = ["id_transacao", "id_produto"];
+
+export default (live) => {
   const cards = figures([
-    { name: "workshop.sent", label: t.sent, key: true },
+    { name: "workshop.sent", label: t.sent },
     { name: "workshop.received", label: t.received },
     { name: "workshop.last_message_at", label: t.last },
     { name: "workshop.topic", label: t.topic },
@@ -22,13 +30,13 @@ export default () => {
     center: (groups) => format.brief(groups.reduce((sum, group) => sum + group.value, 0)) });
   const brokers = el("ul", { class: "tasks", id: "brokers" });
   const brokersCard = card({ of: "summary", title: t.brokers, size: "half" }, brokers);
-  const messages = table({
-    name: "workshop-messages", caption: t.messages,
+  const messages = pagedTable({
+    name: "workshop-messages", caption: t.messages, changed: () => live().again("messages"),
     columns: [
       { field: "direction", title: t.direction, build: (row) => el("span", { class: `badge ${row.direction === "received" ? "good" : ""}` }, t.directions[row.direction] ?? String(row.direction)) },
       { field: "at", title: t.at, kind: "plain", format: format.timeOfDay },
       { field: "place", title: t.place, kind: "plain", format: String },
-      ...Object.entries(t.fields).map(([field, title]) => ({ field, title })),
+      ...Object.entries(t.fields).map(([field, title]) => (IDS.includes(field) ? { field, title, build: (row) => beginning(row[field]) } : { field, title, kind: field === "cadastro_em" ? "id" : "quoted" })),
     ],
   });
   const messagesCard = card({ of: "messages", title: t.messages }, messages.element);
@@ -40,8 +48,14 @@ export default () => {
         url: "/api/workshop/summary",
         show: (data) => {
           const perSecond = (value) => `${format.rate(value)}${texts.perSecond}`;
-          cards.show("workshop.sent", data.sent, format.count(data.sent), perSecond(data.sent_per_second));
-          cards.show("workshop.received", data.received, format.count(data.received), perSecond(data.received_per_second));
+          // What the other half does is on its own page.
+          const half = (name, action, count, rate) => {
+            const isOwn = data.action === action;
+            cards.show(name, count, isOwn ? format.count(count) : "–", isOwn ? perSecond(rate) : t.elsewhere);
+            cards.mark(name, isOwn);
+          };
+          half("workshop.sent", "producer", data.sent, data.sent_per_second);
+          half("workshop.received", "consumer", data.received, data.received_per_second);
           cards.show("workshop.last_message_at", data.last_message_at, format.timeOfDay(data.last_message_at), t.action[data.action] ?? "");
           cards.show("workshop.topic", data.topic, data.topic, data.consumer_group ? `${t.group}: ${data.consumer_group}` : "");
           setEmpty(brokersCard, data.brokers.length === 0);
@@ -58,11 +72,11 @@ export default () => {
         },
       },
       messages: {
-        url: "/api/workshop/messages",
-        show: ({ rows }) => {
-          setEmpty(messages.element, rows.length === 0);
+        url: () => `/api/workshop/messages?${messages.query()}`,
+        show: (data) => {
+          setEmpty(messages.element, data.total === 0);
           const place = (row) => (row.partition === null || row.partition === undefined ? "–" : `${row.partition} @ ${row.offset ?? "–"}`);
-          messages.show(rows.map((row) => ({ ...row, place: place(row) })));
+          messages.show({ ...data, rows: data.rows.map((row) => ({ ...row, place: place(row) })) });
         },
       },
     },

@@ -7,4 +7,4 @@ mod oracle;
 #[path = "../../src/bin/riacho/extraction/api.rs"]
 mod api;
 #[path = "../../src/bin/riacho/extraction/rows.rs"]
-mod rows;
+pub(crate) mod rows;

@@ -10,7 +10,7 @@ use tempfile::TempDir;
 use crate::support::{LIMIT, await_some, await_until, free_port, get, leashed};
 
 /// One half of the workshop; dropping it kills it.
-pub(super) struct Half {
+pub(crate) struct Half {
     child: Child,
     port: u16,
     dir: TempDir,
@@ -18,7 +18,7 @@ pub(super) struct Half {
 
 impl Half {
     /// Starts `ACTION=action riacho run workshop` with these variables besides.
-    pub(super) fn start(action: &str, bootstrap: &str, variables: &[(&str, &str)]) -> Half {
+    pub(crate) fn start(action: &str, bootstrap: &str, variables: &[(&str, &str)]) -> Half {
         let dir = tempfile::tempdir().expect("the folder for temporary files is writable");
         let port = free_port();
         let file = File::create(dir.path().join("log")).expect("the folder is writable");
@@ -40,17 +40,22 @@ impl Half {
         self.dir.path().join("log")
     }
 
-    pub(super) fn log(&self) -> String {
+    pub(crate) fn log(&self) -> String {
         String::from_utf8_lossy(&fs::read(self.path()).unwrap_or_default()).into_owned()
     }
 
+    /// Where its page is served.
+    pub(crate) fn origin(&self) -> String {
+        format!("http://127.0.0.1:{}", self.port)
+    }
+
     /// The lines of the log that have `text`.
-    pub(super) fn lines(&self, text: &str) -> Vec<String> {
+    pub(crate) fn lines(&self, text: &str) -> Vec<String> {
         self.log().lines().filter(|line| line.contains(text)).map(str::to_owned).collect()
     }
 
     /// Returns as soon as so many lines of the log have `text`.
-    pub(super) fn await_lines(&mut self, text: &str, count: usize) {
+    pub(crate) fn await_lines(&mut self, text: &str, count: usize) {
         await_until(LIMIT, &format!("{count} lines with {text:?}"), || {
             let end = self.child.try_wait().expect("a child can be asked");
             assert!(end.is_none(), "it ended ({end:?}):\n{}", self.log());
@@ -59,7 +64,7 @@ impl Half {
     }
 
     /// The messages in the lines of the log that have `text`.
-    pub(super) fn messages(&self, text: &str) -> Vec<Value> {
+    pub(crate) fn messages(&self, text: &str) -> Vec<Value> {
         let message = |line: &String| {
             let json = line.find('{').and_then(|start| line.get(start..)).unwrap_or_default();
             serde_json::from_str(json).unwrap_or_else(|error| panic!("{error}: {line}"))
@@ -68,7 +73,7 @@ impl Half {
     }
 
     /// The data that its page gets.
-    pub(super) fn figures(&self, path: &str) -> Value {
+    pub(crate) fn figures(&self, path: &str) -> Value {
         let (status, body) = get(&format!("127.0.0.1:{}", self.port), path).expect("it serves its page");
         assert_eq!(status, 200, "{body}");
         let answer: Value = serde_json::from_str(&body).expect("the answer is JSON");
@@ -76,14 +81,14 @@ impl Half {
     }
 
     /// Sends SIGTERM and returns how the process ended.
-    pub(super) fn terminate(&mut self) -> ExitStatus {
+    pub(crate) fn terminate(&mut self) -> ExitStatus {
         let sent = Command::new("kill").args(["-s", "TERM", &self.child.id().to_string()]).status();
         assert!(sent.is_ok_and(|status| status.success()), "the process is gone:\n{}", self.log());
         self.await_end()
     }
 
     /// Returns how the process ended.
-    pub(super) fn await_end(&mut self) -> ExitStatus {
+    pub(crate) fn await_end(&mut self) -> ExitStatus {
         await_some(LIMIT, "the process ends", || self.child.try_wait().expect("a child can be asked"))
     }
 }

@@ -4,7 +4,7 @@ mod half;
 
 use std::collections::BTreeSet;
 
-use half::Half;
+pub(crate) use half::Half;
 use serde_json::Value;
 
 use crate::support::{Cluster, Isolation, Kafka, LIMIT, Shape, TestRecord, await_until, free_port, unique};

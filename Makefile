@@ -14,8 +14,8 @@ setup: ## Install what a build needs (apt-get as root), or say what is missing
 build: setup ## The program, in target/release/riacho
 	cargo build --release --locked
 
-demo: setup ## The main job with generator, live view and proof; KAFKA=host:port for a cluster of yours, KAFKA=jvm for a real broker
-	cargo run --release --locked --bin riacho -- demo $(if $(KAFKA),--kafka $(KAFKA))
+demo: setup ## The main job with generator, live view and proof; APP=enrolments, extraction or workshop; KAFKA=host:port or jvm
+	cargo run --release --locked --bin riacho -- demo $(APP) $(if $(KAFKA),--kafka $(KAFKA))
 
 up: ## The stack in Docker, Grafana at http://localhost:3000; PROFILE=all adds the other applications, REPLICAS=4
 	docker compose $(if $(PROFILE),--profile $(PROFILE)) up --build --detach --wait $(if $(REPLICAS),--scale processor=$(REPLICAS))

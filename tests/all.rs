@@ -2,6 +2,7 @@
 
 mod architecture;
 mod broker;
+mod demo;
 mod extraction;
 mod pages;
 mod recovery;

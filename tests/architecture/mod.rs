@@ -104,7 +104,8 @@ const CONFINED: &[(&str, &[&str])] = &[
     ("hyper_util", &["src/observe/"]),
     ("http_body_util", &["src/observe/"]),
     ("tracing_subscriber", &["src/observe/"]),
-    ("ureq", &["src/connect/"]),
+    // In the program: a demo asks an application for the figures of its page.
+    ("ureq", &["src/connect/", "src/bin/riacho/demo/"]),
     ("parquet", &["src/connect/"]),
     ("native_tls", &["src/connect/"]),
     ("postgres", &["src/connect/"]),

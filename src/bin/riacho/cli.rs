@@ -74,7 +74,7 @@ impl Cli {
     pub(crate) fn run(self) -> Result<ExitCode, Failure> {
         match self.command {
             Command::Run(args) => run::run(&args),
-            Command::Demo(args) => demo::run(args),
+            Command::Demo(args) => demo::run(&args),
             Command::Extract(args) => extract::run(&args),
             Command::Csv(args) => csv::run(&args),
             Command::Generate(verb) => generate::run(&verb),
@@ -112,6 +112,8 @@ mod tests {
             "csv a.parquet --output a.csv",
             "generate enrolments --rate 20 --count 5 --seed 7 --duplicates 0.05",
             "run enrolments",
+            "demo --rate 10 --seconds 5",
+            "demo extraction --kafka jvm",
             "replay x.jsonl --topic t --speed 10x",
             "verify transactions --open compare",
             "topology describe transactions --format dot",
@@ -146,6 +148,7 @@ mod tests {
             "reset transactions --to-latest --to-earliest",
             "replay x.jsonl",
             "verify",
+            "demo other",
         ] {
             let words = std::iter::once("riacho").chain(line.split(' '));
             assert!(Cli::try_parse_from(words).is_err(), "{line}");

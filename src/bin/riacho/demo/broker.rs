@@ -73,8 +73,23 @@ impl Broker {
     }
 
     /// Whether it is the one of this process, with its limits.
-    pub(super) fn is_embedded(&self) -> bool {
+    fn is_embedded(&self) -> bool {
         matches!(self, Broker::Embedded(_))
+    }
+
+    /// Settings that an application needs to work well with it.
+    pub(super) fn peculiarities(&self) -> Vec<(&'static str, String)> {
+        if !self.is_embedded() {
+            return Vec::new();
+        }
+        let settings = [
+            // The embedded broker keeps members that join waiting for as long as a session may be silent.
+            ("session.timeout.ms", "6000"),
+            ("heartbeat.interval.ms", "500"),
+            // It answers a fetch that finds nothing only after this time, whatever comes meanwhile.
+            ("consumer.fetch.wait.max.ms", "10"),
+        ];
+        settings.map(|(key, value)| (key, value.to_owned())).into()
     }
 
     /// What it is, in a few words.

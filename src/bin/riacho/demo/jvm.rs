@@ -3,9 +3,6 @@
 use std::env;
 use std::error::Error;
 use std::fs::{self, File};
-use std::io;
-use std::net::TcpListener;
-use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::thread;
@@ -15,6 +12,8 @@ use riacho::SystemClock;
 use riacho::kafka::{ClientSettings, KafkaAdmin};
 use riacho::ports::Clock as _;
 
+use super::child::free_port;
+use super::leash::leashed;
 use super::say;
 
 /// The version that the tests run on too.
@@ -34,14 +33,6 @@ properties=$1
 shift
 java -Xmx128m "$@" kafka.tools.StorageTool format --cluster-id MkU3OEVBNTcwNTJENDM2Qg --config "$properties" || exit
 exec java -Xmx400m "$@" kafka.Kafka "$properties"
-"#;
-
-/// Runs a script and kills it, with all it has started, when this process ends or closes the script's input. The system
-/// closes it however this process ends.
-const LEASHED: &str = r#"
-exec 3<&0 </dev/null
-{ cat <&3; kill -KILL 0; } >/dev/null 2>&1 &
-exec 3<&- sh -c "$@"
 "#;
 
 /// A server that answers. Dropping it ends it and removes its data.
@@ -68,14 +59,12 @@ impl JvmKafka {
         fs::write(folder.join("server.properties"), settings(&bootstrap, free_port()?, &folder))?;
         fs::write(folder.join("log4j2.properties"), LOGGING)?;
         let log = File::create(folder.join("server.log"))?;
-        let process = Command::new("sh")
-            .args(["-c", LEASHED, "leashed", SERVE, "serve"])
+        let process = leashed("sh")
+            .args(["-c", SERVE, "serve"])
             .arg(format!("{}/*", jars.display()))
             .arg(&folder)
-            .stdin(Stdio::piped())
             .stdout(log.try_clone()?)
             .stderr(log)
-            .process_group(0)
             .spawn()?;
         let mut kafka = JvmKafka { bootstrap, process, folder };
         kafka.await_answer()?;
@@ -145,10 +134,6 @@ group.initial.rebalance.delay.ms=0
 ",
         data.display()
     )
-}
-
-fn free_port() -> io::Result<u16> {
-    Ok(TcpListener::bind(("127.0.0.1", 0))?.local_addr()?.port())
 }
 
 fn answers(program: &str, argument: &str) -> bool {

@@ -1,82 +1,114 @@
-//! The demo: Kafka, a generator, the application `transactions`, a live view and the proof, all in one process.
+//! The demos: Kafka, made-up input, an application with its page, and the proof of what it says.
+//!
+//! `transactions` runs in this process, with a live view. The others are processes of this program, as a user would start
+//! them, and each is a [`Play`]: another one is added in [`plays`].
 
-mod board;
 mod broker;
-mod figures;
+mod child;
+mod enrolments;
+mod extraction;
 mod jvm;
-mod lines;
-mod proof;
-mod scene;
-mod source;
-mod view;
-mod watcher;
+mod leash;
+mod play;
+mod site;
+mod stage;
+mod transactions;
+mod verdict;
+mod workshop;
 
-use std::error::Error;
 use std::io::{self, IsTerminal as _, Write as _};
-use std::num::NonZeroU32;
 use std::process::ExitCode;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread;
 use std::time::Duration;
 
-use riacho::observe::log::{self, LogSettings};
-use riacho::ports::Clock as _;
-use riacho::query::Queries;
-use riacho::{Launch, Snapshot, Streams, SystemClock};
+use clap::ValueEnum;
+use clap::builder::PossibleValue;
 
-use crate::application::App;
 use crate::signals::Signals;
-use crate::web::{self, Facts, PageSettings};
+use crate::{Failure, WrongUse};
 
-use board::Board;
 use broker::{Broker, Place};
-use figures::{Meter, Stage};
-use lines::Lines;
-use proof::{Proof, Verdict};
-use scene::Scene;
-use source::Source;
-use view::View;
-use watcher::Watcher;
+use enrolments::Enrolments;
+use extraction::Extraction;
+use play::Play;
+use stage::Stage;
+use workshop::Workshop;
 
 /// How long the demo runs where nobody can press a key.
 const SECONDS_UNATTENDED: u64 = 30;
-/// What the longest start needs that is not a failure: a cluster that is busy with itself.
-const START_LIMIT: Duration = Duration::from_secs(90);
 
-/// Runs the main job before your eyes, then proves that every closed window is right.
+const EXAMPLES: &str = "\
+Examples:
+  riacho demo
+  riacho demo --kafka jvm --seconds 60
+  riacho demo enrolments
+  riacho demo extraction --kafka localhost:9092
+
+It needs nothing but this program. Topics, state and files are its own, and are gone afterwards.";
+
+/// Runs an application before your eyes, then proves what it says.
 #[derive(clap::Args, Clone, Debug)]
+#[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
+    /// The application
+    #[arg(value_enum, value_name = "APP", default_value_t = Shown::Transactions)]
+    app: Shown,
     /// Where Kafka is: embedded (inside this process), jvm (a real Apache Kafka, started for the demo) or HOST:PORT
     #[arg(long, value_name = "WHERE", default_value = "embedded")]
     kafka: Place,
-    /// End after so many seconds [default: 30; on a terminal when q or Ctrl-C is pressed]
+    /// End after so many seconds [default: 30; on a terminal when Ctrl-C is pressed]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=86_400))]
     seconds: Option<u64>,
-    /// Transactions per second, as far as the application keeps up
-    #[arg(long, value_name = "N", default_value_t = NonZeroU32::new(50_000).expect("not zero"))]
-    rate: NonZeroU32,
-    /// Different vendors
-    #[arg(long, value_name = "N", default_value_t = NonZeroU32::new(1_000).expect("not zero"))]
-    vendors: NonZeroU32,
-    /// The same seed draws the same transactions
-    #[arg(long, value_name = "N", default_value_t = 42)]
-    seed: u64,
-    /// Stream threads
-    #[arg(long, value_name = "N", default_value_t = 2, value_parser = clap::value_parser!(u8).range(1..=16))]
-    threads: u8,
+    #[command(flatten)]
+    transactions: transactions::Options,
 }
 
-/// Where figures are shown while the demo runs.
-enum Screen {
-    Terminal(Box<View>),
-    Lines(Lines),
+/// An application that has a demo.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Shown {
+    /// Windows by vendor, with a live view; every closed window is compared with the source
+    Transactions,
+    /// Distinct enrolments; the page's figures are compared with a recount of the topic
+    Enrolments,
+    /// An API as Parquet files; their rows and references are counted again
+    Extraction,
+    /// A producer and a consumer; every message that was sent is looked for
+    Workshop,
 }
 
-/// What whoever watches wants.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Wish {
-    GoOn,
-    End,
+/// Starts an application's demo on a stage. The main job is not a play: it is shown in this process.
+fn plays(app: Shown, stage: &mut Stage<'_>) -> Result<Option<Box<dyn Play>>, Failure> {
+    Ok(match app {
+        Shown::Transactions => None,
+        Shown::Enrolments => Some(Box::new(Enrolments::begin(stage)?)),
+        Shown::Extraction => Some(Box::new(Extraction::begin(stage)?)),
+        Shown::Workshop => Some(Box::new(Workshop::begin(stage)?)),
+    })
+}
+
+/// What every demo has.
+#[derive(Clone, Copy)]
+struct Show<'s> {
+    broker: &'s Broker,
+    signals: &'s Signals,
+    /// How long it runs, if it is not ended earlier.
+    duration: Option<Duration>,
+}
+
+impl Args {
+    /// # Errors
+    /// When an option means nothing to the application that is shown.
+    fn check(&self) -> Result<(), WrongUse> {
+        match self.transactions.given() {
+            Some(option) if self.app != Shown::Transactions => {
+                let app = self.app.to_possible_value();
+                let app = app.as_ref().map_or("this application", PossibleValue::get_name);
+                Err(WrongUse(format!(
+                    "{option} is for `riacho demo transactions`: the demo of {app} does not know it, leave it out"
+                )))
+            }
+            _ => Ok(()),
+        }
+    }
 }
 
 /// Writes lines for whoever started the demo.
@@ -87,143 +119,72 @@ fn say(lines: &str) -> io::Result<()> {
     writeln!(io::stdout(), "{lines}")
 }
 
-/// Sets a flag when it is dropped, so that a thread that waits for it ends however its owner does.
-struct Raise<'a>(&'a AtomicBool);
-
-impl Drop for Raise<'_> {
-    fn drop(&mut self) {
-        self.0.store(true, Ordering::Release);
-    }
-}
-
 /// Runs the demo to its verdict: success is a proof that compared something and found nothing wrong.
 ///
 /// # Errors
-/// When there is no Kafka to run on, or something fails before there is a verdict.
-pub(crate) fn run(args: Args) -> Result<ExitCode, Box<dyn Error>> {
+/// When an option is wrong, there is no Kafka to run on, or something fails before there is a verdict.
+pub(crate) fn run(args: &Args) -> Result<ExitCode, Failure> {
+    args.check()?;
     let signals = Signals::listen()?;
     let on_terminal = io::stdout().is_terminal();
     let seconds = args.seconds.or((!on_terminal).then_some(SECONDS_UNATTENDED));
 
     let broker = Broker::start(&args.kafka)?;
     say(&broker.introduction())?;
-    let scene = Scene::set(&args, &broker)?;
-    // Log lines would be drawn over the view.
-    if !on_terminal || !io::stderr().is_terminal() {
-        log::init(&LogSettings::of(&scene.config))?;
-    }
-    say(&scene.introduction())?;
-    let verdict = play(&args, &scene, &signals, on_terminal, seconds.map(Duration::from_secs));
-    scene.clear(&broker);
-    let verdict = verdict?;
-    say(&verdict.to_string())?;
-    Ok(if verdict.passed() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    let show = Show { broker: &broker, signals: &signals, duration: seconds.map(Duration::from_secs) };
+    let mut stage = Stage::set(&broker);
+    let passed = match plays(args.app, &mut stage)? {
+        Some(play) => play::show(play, &show)?,
+        None => transactions::show(&args.transactions, &show)?,
+    };
+    Ok(if passed { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-fn play(
-    args: &Args,
-    scene: &Scene,
-    signals: &Signals,
-    on_terminal: bool,
-    duration: Option<Duration>,
-) -> Result<Verdict, Box<dyn Error>> {
-    let clock = SystemClock::new();
-    let (shown, queries) = (web::Board::new(), Queries::new());
-    let pages = web::pages(&PageSettings::default(), &shown, App::Transactions.name());
-    let pages = pages.merge(web::transactions::pages(&queries, &shown));
-    let launch = Launch::of(scene.topology()?, scene.config.clone());
-    let streams = launch.with_queries(queries).with_pages(pages).start_unless(&|| signals.requested())?;
-    shown.show(App::Transactions.name(), Facts::of(&scene.config), streams.overview());
-    if !on_terminal {
-        if let Some(address) = streams.http_address() {
-            say(&format!("pages at http://{address}/"))?;
-        }
-        say("waiting for the consumer group")?;
+#[cfg(test)]
+mod tests {
+    use clap::Parser as _;
+
+    use super::*;
+
+    #[derive(clap::Parser)]
+    struct Line {
+        #[command(flatten)]
+        args: Args,
     }
-    let mut screen =
-        if on_terminal { Screen::Terminal(Box::new(View::open()?)) } else { Screen::Lines(Lines::new()) };
-    let mut meter = Meter::new(&scene.title(), duration);
-    let proof = Proof::new(scene.rules());
-    let board = Board::new();
-    let [stop_source, stop_watcher, given_up] = [(); 3].map(|()| AtomicBool::new(false));
-    let source = Source::new(args, scene)?;
-    let watcher = Watcher::open(scene)?;
-    let sent = source.sent();
 
-    let last = thread::scope(|scope| -> Result<Snapshot, Box<dyn Error>> {
-        let _end_watcher = Raise(&stop_watcher);
-        let watching = scope.spawn(|| watcher.watch(&proof, &board, &stop_watcher));
-        let flowed = thread::scope(|inner| -> Result<(), Box<dyn Error>> {
-            let _end_source = Raise(&stop_source);
-            let _end_drain = Raise(&given_up);
-            let mut show = |stage, meter: &mut Meter| -> Result<Wish, Box<dyn Error>> {
-                let figures = meter.measure(&clock, stage, &sent, &streams, &board, &proof);
-                let wish = match &mut screen {
-                    Screen::Terminal(view) => view.show(&figures)?,
-                    Screen::Lines(lines) => lines.show(&figures, signals)?,
-                };
-                Ok(wish)
-            };
-            await_running(&streams, &clock, signals, &mut || show(Stage::Starting, &mut meter))?;
-            meter.begin(&clock);
-            let sending = inner.spawn(|| source.run(&streams, &proof, &stop_source, &given_up));
-            let mut stage = Stage::Running;
-            while !sending.is_finished() {
-                let wish = show(stage, &mut meter)?;
-                let over = wish == Wish::End
-                    || signals.requested()
-                    || meter.is_over(&clock)
-                    || watching.is_finished();
-                if stage == Stage::Running && over {
-                    stop_source.store(true, Ordering::Release);
-                    meter.end(&clock);
-                    stage = Stage::Closing;
-                } else if stage == Stage::Closing && wish == Wish::End {
-                    return Err("given up before the last windows were closed: nothing is proved".into());
-                }
-            }
-            show(Stage::Closing, &mut meter)?;
-            match sending.join() {
-                Ok(result) => Ok(result?),
-                Err(_) => Err("the generator panicked: this is a bug".into()),
-            }
-        });
-        // The terminal is itself again before anything is said.
-        drop(screen);
-        let last = streams.progress();
-        let closed = streams.close();
-        stop_watcher.store(true, Ordering::Release);
-        let watched = watching.join().map_err(|_| "the reader of the output panicked: this is a bug")?;
-        // Why the application ended says more than that the generator or the reader waited in vain.
-        closed?;
-        flowed?;
-        watched.map_err(|error| error as Box<dyn Error>)?;
-        Ok(last)
-    })?;
-    Ok(proof.verdict(&board, &last, sent.total(), meter.lasted()))
-}
+    fn parse(line: &str) -> Option<Args> {
+        let words = std::iter::once("demo").chain(line.split_whitespace());
+        Line::try_parse_from(words).ok().map(|line| line.args)
+    }
 
-fn await_running(
-    streams: &Streams,
-    clock: &SystemClock,
-    signals: &Signals,
-    show: &mut dyn FnMut() -> Result<Wish, Box<dyn Error>>,
-) -> Result<(), Box<dyn Error>> {
-    const STEP: Duration = Duration::from_millis(100);
-    let deadline = clock.monotonic() + START_LIMIT;
-    while !streams.wait_until_running(STEP) {
-        if let Some(failure) = streams.failure() {
-            return Err(failure.into());
-        }
-        if show()? == Wish::End || signals.requested() {
-            return Err("stopped before the application was running".into());
-        }
-        if clock.monotonic() > deadline {
-            let seconds = START_LIMIT.as_secs();
-            return Err(
-                format!("the application is not running after {seconds} s: is the cluster healthy?").into()
-            );
+    #[test]
+    fn without_an_application_the_main_job_is_shown() {
+        let args = parse("--rate 5 --vendors 6 --seed 7 --threads 3 --seconds 8").unwrap();
+        assert_eq!((args.app, args.seconds), (Shown::Transactions, Some(8)));
+        assert!(args.kafka == Place::Embedded && args.check().is_ok());
+        assert_eq!(parse("").unwrap().app, parse("transactions").unwrap().app);
+    }
+
+    #[test]
+    fn every_application_takes_kafka_and_seconds() {
+        for app in Shown::value_variants() {
+            let name = app.to_possible_value().unwrap().get_name().to_owned();
+            let args = parse(&format!("{name} --kafka localhost:29092 --seconds 5")).unwrap();
+            assert!(args.app == *app && args.check().is_ok());
+            assert_eq!(args.kafka, Place::Cluster("localhost:29092".to_owned()));
         }
     }
-    Ok(())
+
+    #[test]
+    fn options_of_the_main_job_are_refused_by_the_others() {
+        for app in Shown::value_variants().iter().filter(|app| **app != Shown::Transactions) {
+            let name = app.to_possible_value().unwrap().get_name().to_owned();
+            for option in ["--rate", "--vendors", "--seed", "--threads"] {
+                let refused = parse(&format!("{name} {option} 2")).unwrap().check().unwrap_err().to_string();
+                assert!(refused.starts_with(option) && refused.contains(&name), "{refused}");
+            }
+        }
+        assert!(parse("nothing").is_none() && parse("--threads 17").is_none());
+        assert!(parse("--seconds 0").is_none() && parse("--rate 0").is_none());
+    }
 }

@@ -56,7 +56,8 @@ const EMBEDDED_FAILURES: &str = "extraction.embedded.failures";
 const HOUR_MS: i64 = 3_600_000;
 const MIB: i64 = 1024 * 1024;
 /// What the embedded API's rows are.
-const EMBEDDED_COLUMNS: &str = "id:integer,valorTotal:decimal(2),criadoEm:timestamp,nascimento:date";
+pub(crate) const EMBEDDED_COLUMNS: &str =
+    "id:integer,valorTotal:decimal(2),criadoEm:timestamp,nascimento:date";
 
 /// All settings, in the order in which they are shown.
 pub(crate) static KEYS: &[KeySpec] = &[

@@ -12,7 +12,7 @@ use riacho::kafka::{NewRecord, TopicWriter};
 use riacho::ports::Clock as _;
 use riacho::{Streams, SystemClock, Timestamp, TopicPartition, partition_of};
 
-use super::Args;
+use super::Options;
 use super::proof::Proof;
 use super::scene::Scene;
 use crate::transactions::generator::{Generator, GeneratorOptions};
@@ -73,10 +73,10 @@ impl Source {
     ///
     /// # Errors
     /// When there is no writer.
-    pub(super) fn new(args: &Args, scene: &Scene) -> Result<Source, Box<dyn Error>> {
+    pub(super) fn new(options: &Options, scene: &Scene) -> Result<Source, Box<dyn Error>> {
         let generator = Generator::new(GeneratorOptions {
-            seed: args.seed,
-            vendors: args.vendors,
+            seed: options.seed(),
+            vendors: options.vendors(),
             // So that there are top vendors at all.
             skew: 0.7,
             out_of_order_ms: 0..=scene.out_of_order_ms_max(),
@@ -94,7 +94,7 @@ impl Source {
                 .ok()
                 .and_then(NonZeroU32::new)
                 .ok_or("no partitions")?,
-            rate: args.rate,
+            rate: options.rate(),
             closing_ms: scene.closing_ms(),
             sent: Sent::none(scene.partitions),
             value: Vec::with_capacity(512),

@@ -10,8 +10,8 @@ use riacho::kafka::{ClientSettings, KafkaAdmin};
 use riacho::ports::NewTopic;
 use riacho::{OwnTopics, Topology, TopologyError};
 
-use super::Args;
-use super::broker::Broker;
+use super::super::broker::Broker;
+use super::Options;
 use crate::transactions::config::{KEYS, TransactionsConfig};
 use crate::transactions::oracle::OracleRules;
 use crate::transactions::topology::topology;
@@ -40,20 +40,20 @@ impl Scene {
     ///
     /// # Errors
     /// When Kafka refuses.
-    pub(super) fn set(args: &Args, broker: &Broker) -> Result<Scene, Box<dyn Error>> {
+    pub(super) fn set(options: &Options, broker: &Broker) -> Result<Scene, Box<dyn Error>> {
         let id = uuid::Uuid::new_v4().simple().to_string();
         let id = id.get(..8).unwrap_or(&id);
         // On a cluster of somebody's nothing of theirs may have these names.
         let prefix = if broker.is_shared() { format!("demo-{id}-") } else { String::new() };
         let state_dir = std::env::temp_dir().join(format!("riacho-demo-{id}"));
-        let config = configuration(args, broker, &prefix, &state_dir)?;
+        let config = configuration(options, broker, &prefix, &state_dir)?;
         let application = TransactionsConfig::of(&config)?;
         let scene = Scene {
             clients: riacho::client_settings(&config),
             topics: topics(&application, &config)?,
             partitions: PARTITIONS,
             title: broker.name(),
-            threads: args.threads,
+            threads: options.threads(),
             config,
             application,
             state_dir,
@@ -136,7 +136,7 @@ impl Scene {
 }
 
 fn configuration(
-    args: &Args,
+    options: &Options,
     broker: &Broker,
     prefix: &str,
     state_dir: &std::path::Path,
@@ -145,7 +145,7 @@ fn configuration(
         ("application.id", format!("{prefix}transactions")),
         ("bootstrap.servers", broker.bootstrap()),
         ("state.dir", state_dir.display().to_string()),
-        ("num.stream.threads", args.threads.to_string()),
+        ("num.stream.threads", options.threads().to_string()),
         ("transactions.input.topic", format!("{prefix}financial_transactions")),
         ("transactions.output.topic", format!("{prefix}aggregated_transactions")),
         ("transactions.anomalies.topic", format!("{prefix}anomalies_transactions")),
@@ -158,13 +158,7 @@ fn configuration(
         // The state directory is gone after the demo, so that no restart could take a static member's place.
         ("riacho.static.membership", "off".to_owned()),
     ];
-    if broker.is_embedded() {
-        // The embedded broker keeps members that join waiting for as long as a session may be silent.
-        settings.push(("session.timeout.ms", "6000".to_owned()));
-        settings.push(("heartbeat.interval.ms", "500".to_owned()));
-        // It answers a fetch that finds nothing only after this time, whatever comes meanwhile.
-        settings.push(("consumer.fetch.wait.max.ms", "10".to_owned()));
-    }
+    settings.extend(broker.peculiarities());
     let raw = settings.iter().fold(RawConfig::new(&[KEYS]), |raw, (key, value)| raw.preset(key, value));
     Ok(Config::try_from(raw)?)
 }

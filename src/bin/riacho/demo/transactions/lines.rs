@@ -3,8 +3,9 @@
 use std::io;
 use std::time::Duration;
 
+use super::super::say;
+use super::Wish;
 use super::figures::{Figures, Stage, grouped};
-use super::{Wish, say};
 use crate::signals::Signals;
 
 const STEP: Duration = Duration::from_millis(250);

@@ -12,7 +12,7 @@ fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
-/// The variables of riacho that a manifest sets; the pod's name stands for what only the pod knows.
+/// The variables of riacho that a manifest sets; a name and an address stand for what only the pod knows.
 fn environment(manifest: &str) -> BTreeMap<String, String> {
     let text = fs::read_to_string(root().join(manifest)).expect("the manifest is there");
     let mut variables = BTreeMap::new();
@@ -20,7 +20,7 @@ fn environment(manifest: &str) -> BTreeMap<String, String> {
     while let Some(line) = lines.next() {
         if let Some(name) = line.strip_prefix("- name: ").filter(|name| name.starts_with("RIACHO_")) {
             let value = lines.peek().and_then(|next| next.strip_prefix("value: ")).unwrap_or("riacho-0");
-            variables.insert(name.to_owned(), value.to_owned());
+            variables.insert(name.to_owned(), value.replace("$(POD_IP)", "10.1.2.3"));
         }
     }
     variables
@@ -34,7 +34,7 @@ fn config_of(folder: &str, variables: &BTreeMap<String, String>) -> Config {
 #[test]
 fn what_is_deployed_is_a_sound_configuration() {
     let pod = environment("deploy/base/statefulset.yaml");
-    assert_eq!(pod.len(), 5, "{pod:?}");
+    assert_eq!(pod.len(), 6, "{pod:?}");
     let config = config_of("deploy/base", &pod);
     TransactionsConfig::of(&config).expect("the application's settings fit together");
     assert_eq!((config.client_id(), config.group_instance_id()), ("riacho-0", Some("riacho-0")));

@@ -2,7 +2,7 @@
 # Runs riacho and Java Kafka Streams in turns on the same data and broker, verifies both outputs, prints a table.
 #   PEERS=DIR  the folder with the rival, the generator and the verifier (default ../shared/peers)
 #   RUNS=N     runs of each engine and shape (default 3)
-#   SHAPES="catchup-1k catchup-100k latency restore kill start"   what to measure (default: all)
+#   SHAPES="catchup-1k catchup-100k latency restore kill"   what to measure (default: all)
 set -euo pipefail
 
 root=$(cd "$(dirname "$0")/.." && pwd)

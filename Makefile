@@ -14,7 +14,7 @@ setup: ## Install what a build needs (apt-get as root), or say what is missing
 build: setup ## The program, in target/release/riacho
 	cargo build --release --locked
 
-demo: setup ## The main job with generator, live view and proof; APP=enrolments, extraction or workshop; KAFKA=host:port or jvm
+demo: setup ## The main job with generator, live view and proof; APP=sales, enrolments, extraction or workshop; KAFKA=host:port or jvm
 	cargo run --release --locked --bin riacho -- demo $(APP) $(if $(KAFKA),--kafka $(KAFKA))
 
 up: ## The stack in Docker, Grafana at http://localhost:3000; PROFILE=all adds the other applications, REPLICAS=4

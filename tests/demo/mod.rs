@@ -34,6 +34,20 @@ fn the_demo_of_extraction_proves_that_every_row_is_in_a_file() {
 }
 
 #[test]
+fn the_demo_of_sales_proves_its_page_by_a_recount_of_the_topic_without_a_database() {
+    proves(
+        "sales",
+        &[
+            "/sales\n",
+            "without PostgreSQL",
+            "their total, in hundredths: ",
+            "sales on the map: ",
+            "by quantity and amount",
+        ],
+    );
+}
+
+#[test]
 fn the_demo_of_the_workshop_proves_that_every_message_arrives() {
     proves("workshop", &["/workshop\n", "of them logged by the consumer"]);
 }

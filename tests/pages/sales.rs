@@ -219,3 +219,31 @@ fn while_the_database_is_away_the_page_keeps_its_figures_and_says_why() {
     browser.await_refresh();
     assert_charts_are_the_table(&browser, &reader);
 }
+
+#[test]
+fn without_a_database_the_page_has_the_same_charts_and_says_where_its_figures_are_from() {
+    let mut scene = Scene::new("sales-stores-page");
+    scene.app = scene.app.clone().with("sales.kept.in", "stores");
+    scene.feed(700);
+    let process = scene.spawn_ready();
+    let origin = format!("http://127.0.0.1:{}", process.port);
+    let browser = Browser::start();
+    browser.open(&format!("{origin}/sales"));
+    await_transactions(&browser, 700);
+    let circles = "window.riacho.chart('sales-map')?.series.flatMap((one) => one.values)";
+    browser.await_true(&format!("{circles}?.reduce((sum, circle) => sum + circle[2], 0) === 700"));
+    browser.await_refresh();
+    let sold = drawn(&browser.chart("sales-quantity-bars"), 0);
+    assert_eq!(sold.into_values().collect::<Vec<_>>(), [23_300, 23_400, 23_300]);
+    assert!(
+        browser
+            .is("document.querySelector('main').textContent.includes('sem PostgreSQL; a tabela tem as 500')")
+    );
+    // The newest ones only, of which the last page has the rest.
+    browser.await_true("document.querySelector('[data-pager=sales]').textContent.includes('500')");
+    let rest = 500 % browser.rows("sales").len();
+    assert!(rest > 0);
+    browser.click("[data-pager=sales] [data-go=last]");
+    browser.await_true(&format!("document.querySelectorAll('#rows-sales tr').length === {rest}"));
+    browser.assert_quiet(&origin);
+}

@@ -9,7 +9,7 @@ use riacho::ports::Clock as _;
 use serde_json::{Value, json};
 
 use crate::recovery::{chosen, dice};
-use crate::support::{LIMIT, Process, TestRecord, await_until};
+use crate::support::{App, LIMIT, Process, TestRecord, await_until};
 
 pub(crate) use postgres::rows;
 pub(crate) use scene::Scene;
@@ -222,4 +222,81 @@ fn the_page_is_told_what_the_table_holds() {
     assert!(!older.await_end(LIMIT).success());
     assert!(older.log().contains("run the newer program"), "{}", older.log_end());
     assert!(reader.query("DELETE FROM sales", &[]).is_err(), "whoever reads for a page cannot write");
+}
+
+/// What the page of a process is told; lists without an order of their own are sorted.
+fn told(process: &Process, path: &str) -> Value {
+    let (_, body) = process.get(&format!("/api/sales/{path}")).expect("the program answers");
+    let mut answer: Value = serde_json::from_str(&body).expect("it is JSON");
+    assert_eq!(answer.get("state"), Some(&json!("ready")), "{path}: {answer}");
+    for list in ["/data/cells", "/data/rows"] {
+        if let Some(list) = answer.pointer_mut(list).and_then(Value::as_array_mut) {
+            list.sort_by_key(Value::to_string);
+        }
+    }
+    answer.get_mut("data").map(Value::take).unwrap_or_default()
+}
+
+#[test]
+fn the_page_is_told_the_same_from_state_stores_as_from_the_database() {
+    let mut scene = Scene::new("sales-stores");
+    let reader = scene.database.reader();
+    // Not one that knows PostgreSQL: its address is not even given.
+    let stores = App::on(&scene.client, "sales-stores-kept").with("sales.input.topic", &scene.topic);
+    let stores = stores.with("sales.kept.in", "stores");
+    let bad = [TestRecord::new("k", "{"), TestRecord { value: None, ..TestRecord::new("k", "") }];
+    scene.client.produce(&scene.topic, &bad);
+    for product in ["<b>&", "c\0d:e", "\u{e9}".repeat(300).as_str()] {
+        scene.feed_product(product);
+    }
+    scene.feed(300);
+    let database = scene.spawn_ready();
+    let mut stores = stores.spawn_line(&["run", "sales"]);
+    scene.await_stored(&reader);
+    // One table is fed apart from the other figures.
+    for path in ["summary", "table"] {
+        stores.await_that("it has read all sales", |process| {
+            let answer = process.get(&format!("/api/sales/{path}"));
+            let answer =
+                answer.and_then(|(_, body)| serde_json::from_str::<Value>(&body).ok()).unwrap_or_default();
+            answer["state"] == "ready"
+                && [&answer["data"]["transactions"], &answer["data"]["total"]].contains(&&json!(303))
+        });
+    }
+    let without_source = |process: &Process| {
+        let mut summary = told(process, "summary");
+        let source = summary["source"].take();
+        (summary, source)
+    };
+    let [(expected, from_database), (summary, from_stores)] = [&database, &stores].map(without_source);
+    assert_eq!((summary, from_stores, from_database), (expected, json!("store"), json!("postgres")));
+    // Sides on the borders of cells: of a cell that the view cuts, the stores know the middle only.
+    let views = [
+        "zoom=0",
+        "zoom=3",
+        "zoom=8",
+        "bbox=-50,-20,-45,-10&zoom=5",
+        "bbox=-47.5,-15,-46.25,-13.75&zoom=8",
+        "bbox=170,-90,-48.76,0&zoom=2",
+    ];
+    let views = views.map(|view| format!("map?{view}"));
+    let pages = [1, 2, 3, 4, 5].map(|page| format!("table?size=100&page={page}"));
+    for path in ["by-product", "by-month"].map(str::to_owned).iter().chain(&views) {
+        let expected = told(&database, path);
+        stores
+            .await_that(&format!("it says of {path}: {expected}"), |process| told(process, path) == expected);
+    }
+    // Sales of several partitions are in the order in which they came, which is another one in another process.
+    let rows = |process: &Process| {
+        let pages = pages.iter().map(|page| told(process, page));
+        let mut rows: Vec<String> = pages
+            .flat_map(|page| page["rows"].as_array().cloned().unwrap_or_default())
+            .map(|row| row.to_string())
+            .collect();
+        rows.sort();
+        rows
+    };
+    let expected = rows(&database);
+    assert_eq!(expected.len(), 303);
+    assert_eq!(rows(&stores), expected);
 }

@@ -12,7 +12,7 @@ use crate::beside::Beside;
 use crate::enrolments::config::EnrolmentsConfig;
 use crate::extraction::config::ExtractionConfig;
 use crate::extraction::ledger::{FollowedLedger, ToldOn};
-use crate::sales::config::SalesConfig;
+use crate::sales::config::{KeptIn, SalesConfig};
 use crate::signals::Signals;
 use crate::transactions::business::BusinessMetrics;
 use crate::transactions::config::TransactionsConfig;
@@ -28,7 +28,7 @@ pub(crate) enum App {
     Extraction,
     /// Distinct enrolments of registration_topic by course, payment and shift
     Enrolments,
-    /// Sales as rows in PostgreSQL, each exactly once
+    /// Sales as rows in PostgreSQL, each exactly once, or added up in state stores
     Sales,
 }
 
@@ -261,15 +261,25 @@ impl Application for SalesConfig {
     }
 
     fn prepare(&mut self, config: &Config, options: RunOptions<'_>) -> Result<Option<Beside>, Failure> {
-        if options.embedded || options.until_caught_up {
-            let reason = "sales knows neither --embedded nor --until-caught-up: leave them out";
-            return Err(WrongUse(reason.to_owned()).into());
+        if options.embedded {
+            return Err(WrongUse("sales has no embedded source: leave out --embedded".to_owned()).into());
         }
-        Ok(Some(sales::sink::start(self, config)?))
+        match self.kept_in {
+            KeptIn::Stores => Ok(None),
+            KeptIn::Postgres if options.until_caught_up => {
+                let reason =
+                    "sales does not know --until-caught-up while it writes into PostgreSQL: leave it out";
+                Err(WrongUse(reason.to_owned()).into())
+            }
+            KeptIn::Postgres => Ok(Some(sales::sink::start(self, config)?)),
+        }
     }
 
-    fn pages(&self, _config: &Config, _queries: &Queries, board: &Board) -> Result<Pages, Failure> {
-        Ok(web::sales::pages(self.reader(), board))
+    fn pages(&self, _config: &Config, queries: &Queries, board: &Board) -> Result<Pages, Failure> {
+        Ok(match self.kept_in {
+            KeptIn::Postgres => web::sales::pages(web::sales::Database::of(self.reader(), board), board),
+            KeptIn::Stores => web::sales::pages(web::sales::Stores::of(queries, board), board),
+        })
     }
 }
 

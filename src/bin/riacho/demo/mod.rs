@@ -10,6 +10,7 @@ mod extraction;
 mod jvm;
 mod leash;
 mod play;
+mod sales;
 mod site;
 mod stage;
 mod transactions;
@@ -30,6 +31,7 @@ use broker::{Broker, Place};
 use enrolments::Enrolments;
 use extraction::Extraction;
 use play::Play;
+use sales::Sales;
 use stage::Stage;
 use workshop::Workshop;
 
@@ -71,6 +73,8 @@ enum Shown {
     Enrolments,
     /// An API as Parquet files; their rows and references are counted again
     Extraction,
+    /// Sales without PostgreSQL; the page's figures are compared with a recount of the topic
+    Sales,
     /// A producer and a consumer; every message that was sent is looked for
     Workshop,
 }
@@ -81,6 +85,7 @@ fn plays(app: Shown, stage: &mut Stage<'_>) -> Result<Option<Box<dyn Play>>, Fai
         Shown::Transactions => None,
         Shown::Enrolments => Some(Box::new(Enrolments::begin(stage)?)),
         Shown::Extraction => Some(Box::new(Extraction::begin(stage)?)),
+        Shown::Sales => Some(Box::new(Sales::begin(stage)?)),
         Shown::Workshop => Some(Box::new(Workshop::begin(stage)?)),
     })
 }

@@ -4,10 +4,13 @@ use riacho::config::{Allowed, Config, ConfigErrors, DefaultValue, KeySpec, Probl
 use riacho::connect::postgres::{PostgresReader, PostgresSettings};
 use riacho::{Bytes, Consumed, Nullable, StreamsBuilder, Topology, TopologyError};
 
-use Allowed::{Secret, Text, TopicName};
+use super::topology;
+
+use Allowed::{OneOf, Secret, Text, TopicName};
 use DefaultValue::{Unset, Value};
 
 const INPUT_TOPIC: &str = "sales.input.topic";
+const KEPT_IN: &str = "sales.kept.in";
 const URL: &str = "sales.postgres.url";
 const PASSWORD: &str = "sales.postgres.password";
 const CA: &str = "sales.postgres.ssl.ca.location";
@@ -16,6 +19,13 @@ const SINK: &str = "sales.postgres.sink";
 /// All settings, in the order in which they are shown.
 pub(crate) static KEYS: &[KeySpec] = &[
     key(INPUT_TOPIC, Value("sales"), TopicName, "The topic to read sales from."),
+    key(
+        KEPT_IN,
+        Value("postgres"),
+        OneOf(&["postgres", "stores"]),
+        "Where sales are kept and the page reads them: postgres, each as a row, or stores, added up in state stores, with \
+         the newest of them and without any database. The other settings of PostgreSQL then mean nothing.",
+    ),
     key(
         URL,
         Value("postgres://postgres@localhost:5432/sales_db"),
@@ -42,10 +52,18 @@ const fn key(name: &'static str, default: DefaultValue, allowed: Allowed, doc: &
     KeySpec { name, default, allowed, doc }
 }
 
+/// Where sales are kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum KeptIn {
+    Postgres,
+    Stores,
+}
+
 /// The settings of the application `sales`, all of them valid.
 #[derive(Clone, Debug)]
 pub(crate) struct SalesConfig {
     pub(crate) input_topic: String,
+    pub(crate) kept_in: KeptIn,
     pub(crate) sink: String,
     pub(crate) database: PostgresSettings,
 }
@@ -66,11 +84,19 @@ impl SalesConfig {
             let pem = std::fs::read(&file).map_err(|error| wrong(format!("cannot be read: {error}")))?;
             database = database.trusting(&pem).map_err(|error| wrong(error.to_string()))?;
         }
-        Ok(SalesConfig { input_topic: config.get(INPUT_TOPIC)?, sink: config.get(SINK)?, database })
+        let kept_in = match config.get::<String>(KEPT_IN)?.as_str() {
+            "stores" => KeptIn::Stores,
+            _ => KeptIn::Postgres,
+        };
+        Ok(SalesConfig { input_topic: config.get(INPUT_TOPIC)?, kept_in, sink: config.get(SINK)?, database })
     }
 
-    /// Counts what comes in, for the start page. Rows are the sink's business, which knows from the database where to read.
+    /// With PostgreSQL it counts what comes in, for the start page: rows are the sink's business, which knows from the
+    /// database where to read.
     pub(crate) fn topology(&self) -> Result<Topology, TopologyError> {
+        if self.kept_in == KeptIn::Stores {
+            return topology::topology(&self.input_topic);
+        }
         let builder = StreamsBuilder::new();
         builder
             .stream(&self.input_topic, Consumed::with(Nullable(Bytes), Nullable(Bytes)))
@@ -95,6 +121,15 @@ mod tests {
             RawConfig::new(&[KEYS]).preset("application.id", "a").preset("bootstrap.servers", "a:1");
         let raw = pairs.iter().fold(required, |raw, (key, value)| raw.preset(key, value));
         SalesConfig::of(&Config::try_from(raw)?)
+    }
+
+    #[test]
+    fn sales_are_kept_in_postgres_unless_stores_are_asked_for() {
+        let kept_in = |pairs| parse(pairs).map(|config| config.kept_in);
+        assert_eq!(kept_in(&[]).unwrap(), KeptIn::Postgres);
+        assert_eq!(kept_in(&[(KEPT_IN, "stores")]).unwrap(), KeptIn::Stores);
+        let refused = kept_in(&[(KEPT_IN, "memory")]).unwrap_err().to_string();
+        assert!(refused.contains(KEPT_IN), "{refused}");
     }
 
     #[test]

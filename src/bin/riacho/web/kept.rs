@@ -63,12 +63,17 @@ impl<T> Kept<T> {
 
 /// The instant that figures are of, and why that is not now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct AsOf {
+pub(crate) struct AsOf {
     pub(super) at: i64,
     reason: Option<&'static str>,
 }
 
 impl AsOf {
+    /// Figures of this instant, which is now.
+    pub(super) fn now(at: i64) -> AsOf {
+        AsOf { at, reason: None }
+    }
+
     /// That of these figures together with others.
     pub(super) fn with(self, other: AsOf) -> AsOf {
         AsOf { at: self.at.min(other.at), ..self.because(other.reason) }

@@ -53,7 +53,7 @@ const portuguese = {
   },
   sales: {
     total: "Total de Vendas", transactions: "Número de Transações", average: "Valor médio", period: "Período",
-    postgres: "do PostgreSQL", store: "dos estados do processador (sem PostgreSQL)", between: (a, b) => `${a} a ${b}`,
+    postgres: "do PostgreSQL", store: "dos estados do processador, sem PostgreSQL; a tabela tem as 500 vendas mais novas", between: (a, b) => `${a} a ${b}`,
     amountDonut: "Distribuição por Valor", quantityDonut: "Distribuição por Quantidade",
     amountBars: "Vendas por Valor", quantityBars: "Vendas por Quantidade", months: "Produtos Vendidos por Mês", map: "Mapa de Vendas por Localização",
     table: "Tabela de Vendas por Produto", product: "Produto", amount: "Valor", quantity: "Quantidade", month: "Mês", share: "Parte", date: "Data", id: "Venda", latitude: "Latitude", longitude: "Longitude",
@@ -140,7 +140,7 @@ const english = {
   },
   sales: {
     total: "Total of sales", transactions: "Number of transactions", average: "Average amount", period: "Period",
-    postgres: "from PostgreSQL", store: "from the processor's state (no PostgreSQL)", between: (a, b) => `${a} to ${b}`,
+    postgres: "from PostgreSQL", store: "from the processor's state, no PostgreSQL; the table has the 500 newest sales", between: (a, b) => `${a} to ${b}`,
     amountDonut: "Distribution by amount", quantityDonut: "Distribution by quantity",
     amountBars: "Sales by amount", quantityBars: "Sales by quantity", months: "Products sold per month", map: "Map of sales by place",
     table: "Sales by product", product: "Product", amount: "Amount", quantity: "Quantity", month: "Month", share: "Share", date: "Date", id: "Sale", latitude: "Latitude", longitude: "Longitude",

@@ -10,6 +10,7 @@ mod extraction;
 mod jvm;
 mod leash;
 mod play;
+mod recounted;
 mod sales;
 mod site;
 mod stage;
@@ -31,6 +32,7 @@ use broker::{Broker, Place};
 use enrolments::Enrolments;
 use extraction::Extraction;
 use play::Play;
+use recounted::Recounted;
 use sales::Sales;
 use stage::Stage;
 use workshop::Workshop;
@@ -83,9 +85,9 @@ enum Shown {
 fn plays(app: Shown, stage: &mut Stage<'_>) -> Result<Option<Box<dyn Play>>, Failure> {
     Ok(match app {
         Shown::Transactions => None,
-        Shown::Enrolments => Some(Box::new(Enrolments::begin(stage)?)),
+        Shown::Enrolments => Some(Box::new(Recounted::<Enrolments>::begin(stage)?)),
         Shown::Extraction => Some(Box::new(Extraction::begin(stage)?)),
-        Shown::Sales => Some(Box::new(Sales::begin(stage)?)),
+        Shown::Sales => Some(Box::new(Recounted::<Sales>::begin(stage)?)),
         Shown::Workshop => Some(Box::new(Workshop::begin(stage)?)),
     })
 }

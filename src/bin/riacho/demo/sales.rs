@@ -1,136 +1,17 @@
-//! The demo of `sales`: a generator, the application with its state stores instead of PostgreSQL, and a naive recount of
-//! the topic.
+//! The demo of `sales`, with its state stores instead of PostgreSQL: what a naive recount of the topic is compared with.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::time::Duration;
+use std::collections::BTreeMap;
 
 use indicatif::HumanCount;
-use riacho::kafka::TopicReader;
 use serde_json::Value;
 
-use super::child::Child;
-use super::play::Play;
-use super::site::{Site, number};
-use super::stage::Stage;
+use super::recounted::{COUNTED, Recount, TOLD, claim_groups};
+use super::site::number;
 use super::verdict::Verdict;
-use crate::Failure;
 use crate::application::App;
 use crate::sales::sold::NEWEST_MAX;
 
 const RATE: &str = "100";
-const POLL_WAIT: Duration = Duration::from_millis(50);
-const POLL_RECORDS_MAX: usize = 10_000;
-
-pub(super) struct Sales {
-    generator: Child,
-    application: Child,
-    site: Site,
-    reader: TopicReader,
-    recount: Recount,
-}
-
-impl Sales {
-    /// Starts generator and application.
-    ///
-    /// # Errors
-    /// When they cannot be started.
-    pub(super) fn begin(stage: &mut Stage<'_>) -> Result<Sales, Failure> {
-        let input = stage.name("sales");
-        let (mut settings, site) = stage.settings()?;
-        settings.push(("application.id", stage.name("sales")));
-        settings.push(("sales.input.topic", input.clone()));
-        settings.push(("sales.kept.in", "stores".to_owned()));
-        stage.create_topics_of(App::Sales, &settings)?;
-        let application = stage.start("application", &["run", "sales"], &settings, &[])?;
-        let target = vec![("bootstrap.servers", stage.bootstrap()), ("sales.input.topic", input.clone())];
-        let reader = stage.read(&[&input])?;
-        Ok(Sales {
-            generator: stage.start("generator", &["generate", "sales", "--rate", RATE], &target, &[])?,
-            application,
-            site,
-            reader,
-            recount: Recount::default(),
-        })
-    }
-
-    fn read(&mut self) -> Result<usize, Failure> {
-        let recount = &mut self.recount;
-        let read =
-            self.reader.poll(POLL_WAIT, POLL_RECORDS_MAX, &mut |_, record| recount.add(record.value))?;
-        Ok(read)
-    }
-}
-
-impl Play for Sales {
-    fn differences(&self) -> String {
-        format!(
-            "the sales are made up, {RATE} per second, and kept without PostgreSQL [setting: sales.kept.in=stores]:\n\
-             no sale is a row of a table, the page reads totals and the newest sales from state stores"
-        )
-    }
-
-    fn page(&self) -> (&Site, &'static str) {
-        (&self.site, "sales")
-    }
-
-    fn go_on(&mut self) -> Result<(), Failure> {
-        self.generator.check()?;
-        self.application.check()?;
-        // Beside the application, because the embedded broker does not keep its records for long.
-        self.read().map(drop)
-    }
-
-    fn figures(&self) -> Option<String> {
-        let summary = self.site.figures("sales/summary")?;
-        Some(format!(
-            "{} sales over {} on the page, {} records in the topic",
-            HumanCount(number(&summary, "transactions")),
-            summary.get("total_amount").and_then(Value::as_str).unwrap_or_default(),
-            HumanCount(self.recount.sales),
-        ))
-    }
-
-    fn end_input(&mut self) -> Result<(), Failure> {
-        self.generator.stop()
-    }
-
-    fn compare(&mut self) -> Result<Verdict, Failure> {
-        self.application.check()?;
-        while self.read()? > 0 {}
-        let ask = |name: &str| self.site.figures(&format!("sales/{name}")).unwrap_or_default();
-        let (summary, map) = (ask("summary"), ask("map"));
-        let recount = &self.recount;
-        let mut verdict = Verdict::default();
-        let (counted, told) = ("counted again in the topic", "on the page");
-        verdict.claim("sales", (counted, recount.sales), (told, number(&summary, "transactions")));
-        verdict.claim(
-            "their total, in hundredths",
-            (counted, recount.cents),
-            (told, cents(summary.get("total_amount"))),
-        );
-        verdict.claim("sales on the map", (counted, recount.sales), (told, on_the_map(&map)));
-        let rows = recount.sales.min(NEWEST_MAX as u64);
-        verdict.claim(
-            "newest sales in the table",
-            ("in the topic", rows),
-            (told, number(&ask("table"), "total")),
-        );
-        let charts = [
-            ("products, by quantity and amount", &recount.products, products_of(&ask("by-product"))),
-            ("products and months, by quantity and amount", &recount.months, months_of(&ask("by-month"))),
-        ];
-        for (what, groups, shown) in charts {
-            let all: BTreeSet<&String> = groups.keys().chain(shown.keys()).collect();
-            let same = all.iter().filter(|name| groups.get(**name) == shown.get(**name)).count();
-            verdict.claim(what, (counted, all.len() as u64), ("the same on the page", same as u64));
-        }
-        Ok(verdict)
-    }
-
-    fn end(&mut self) -> Result<(), Failure> {
-        self.application.stop()
-    }
-}
 
 /// Quantity and amount in hundredths, by name.
 type Groups = BTreeMap<String, (u64, u64)>;
@@ -184,14 +65,26 @@ fn months_of(chart: &Value) -> Groups {
 
 /// The records of the topic, added up.
 #[derive(Debug, Default)]
-struct Recount {
+pub(super) struct Sales {
     sales: u64,
     cents: u64,
     products: Groups,
     months: Groups,
 }
 
-impl Recount {
+impl Recount for Sales {
+    const APP: App = App::Sales;
+    const INPUT: (&'static str, &'static str) = ("sales.input.topic", "sales");
+    const SETTINGS: &'static [(&'static str, &'static str)] = &[("sales.kept.in", "stores")];
+    const GENERATOR: &'static [&'static str] = &["--rate", RATE];
+
+    fn differences() -> String {
+        format!(
+            "the sales are made up, {RATE} per second, and kept without PostgreSQL [setting: sales.kept.in=stores]:\n\
+             no sale is a row of a table, the page reads totals and the newest sales from state stores"
+        )
+    }
+
     fn add(&mut self, value: Option<&[u8]>) {
         let sale = value.and_then(|value| serde_json::from_slice::<Value>(value).ok()).unwrap_or_default();
         let (product, amount) = (text(&sale, "product"), cents(sale.get("amount")));
@@ -205,6 +98,32 @@ impl Recount {
             *sum += amount;
         }
     }
+
+    fn line(&self, summary: &Value) -> String {
+        format!(
+            "{} sales over {} on the page, {} records in the topic",
+            HumanCount(number(summary, "transactions")),
+            text(summary, "total_amount"),
+            HumanCount(self.sales),
+        )
+    }
+
+    fn compare(&self, ask: &dyn Fn(&str) -> Value) -> Verdict {
+        let (summary, map) = (ask("summary"), ask("map"));
+        let mut verdict = Verdict::default();
+        verdict.claim("sales", (COUNTED, self.sales), (TOLD, number(&summary, "transactions")));
+        let total = cents(summary.get("total_amount"));
+        verdict.claim("their total, in hundredths", (COUNTED, self.cents), (TOLD, total));
+        verdict.claim("sales on the map", (COUNTED, self.sales), (TOLD, on_the_map(&map)));
+        let rows = self.sales.min(NEWEST_MAX as u64);
+        let shown = number(&ask("table"), "total");
+        verdict.claim("newest sales in the table", ("in the topic", rows), (TOLD, shown));
+        let products = products_of(&ask("by-product"));
+        claim_groups(&mut verdict, "products, by quantity and amount", &self.products, &products);
+        let months = months_of(&ask("by-month"));
+        claim_groups(&mut verdict, "products and months, by quantity and amount", &self.months, &months);
+        verdict
+    }
 }
 
 #[cfg(test)]
@@ -215,7 +134,7 @@ mod tests {
 
     #[test]
     fn a_recount_is_what_a_page_with_the_same_sales_says() {
-        let mut recount = Recount::default();
+        let mut recount = Sales::default();
         for (product, amount, date) in
             [("A", 10.1, "2026-01-31"), ("B", 20.0, "2026-03-01"), ("A", 0.29, "2026-01-01")]
         {

@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use riacho::Serde as _;
-use riacho::kafka::{NewRecord, TopicWriter};
+use riacho::kafka::TopicWriter;
 use riacho::ports::ClientError;
 
 use super::{Common, Place, Source, day_of};
@@ -52,14 +52,7 @@ impl Source for Enrolments {
         let enrolment = self.generator.next(day_of(place.now));
         self.value.clear();
         EnrolmentSerde.serialize(enrolment, &mut self.value).expect("an enrolment can be written as JSON");
-        writer.write(NewRecord {
-            topic: place.topic,
-            partition: None,
-            key: Some(enrolment.id.as_bytes()),
-            value: Some(&self.value),
-            timestamp: Some(place.now),
-            headers: None,
-        })
+        place.write(writer, enrolment.id.as_bytes(), &self.value)
     }
 }
 

@@ -12,7 +12,7 @@ use std::time::Duration;
 use chrono::{DateTime, NaiveDate};
 use clap::Subcommand;
 use indicatif::{HumanBytes, HumanCount};
-use riacho::kafka::{KafkaAdmin, TopicWriter};
+use riacho::kafka::{KafkaAdmin, NewRecord, TopicWriter};
 use riacho::ports::{ClientError, Clock as _};
 use riacho::{SystemClock, Timestamp, client_settings};
 
@@ -65,6 +65,20 @@ struct Place<'a> {
     topic: &'a str,
     partitions: i32,
     now: Timestamp,
+}
+
+impl Place<'_> {
+    /// Writes a record of now.
+    fn write(&self, writer: &mut TopicWriter, key: &[u8], value: &[u8]) -> Result<(), ClientError> {
+        writer.write(NewRecord {
+            topic: self.topic,
+            partition: None,
+            key: Some(key),
+            value: Some(value),
+            timestamp: Some(self.now),
+            headers: None,
+        })
+    }
 }
 
 /// Draws records.

@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use riacho::kafka::{NewRecord, TopicWriter};
+use riacho::kafka::TopicWriter;
 use riacho::ports::ClientError;
 
 use super::{Common, Place, Source, day_of};
@@ -45,14 +45,7 @@ impl Source for Sales {
         let sale = self.generator.next(day_of(place.now));
         self.value.clear();
         serde_json::to_writer(&mut self.value, &sale).expect("a sale can be written as JSON");
-        writer.write(NewRecord {
-            topic: place.topic,
-            partition: None,
-            key: Some(sale.sale_id.to_string().as_bytes()),
-            value: Some(&self.value),
-            timestamp: Some(place.now),
-            headers: None,
-        })
+        place.write(writer, sale.sale_id.to_string().as_bytes(), &self.value)
     }
 }
 

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 /// More than this is worth waiting for more: a commit costs the same for one record as for a thousand.
 const FEW_RECORDS: usize = 1_000;
-/// At most half of the time of a thread with little to do goes into its early commits.
-const PERIOD_PER_COMMIT: u32 = 2;
+/// At most a third of the time of a thread with little to do goes into its early commits.
+const PERIOD_PER_COMMIT: u32 = 3;
 
 /// Decides when the next commit is due: an interval after the last one began, or sooner where that is cheap.
 ///
@@ -101,7 +101,7 @@ mod tests {
     fn slow_commits_are_not_made_more_often_than_they_can_bear() {
         let mut pace = pace();
         pace.committed(ms(2_000), ms(30));
-        assert_eq!(pace.due(), ms(2_060));
+        assert_eq!(pace.due(), ms(2_090));
         pace.committed(ms(2_100), ms(80));
         assert_eq!(pace.due(), ms(2_200));
     }

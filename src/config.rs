@@ -380,7 +380,7 @@ impl TryFrom<RawConfig> for Config {
         };
         checked.derive("commit.interval.ms", Value::Integer(commit_interval_ms));
         let idle_interval_ms = match (guarantee, checked.value("commit.interval.ms", commit_interval_ms)) {
-            (Guarantee::ExactlyOnce, interval) => (interval / 4).max(1),
+            (Guarantee::ExactlyOnce, interval) => (interval / 2).max(1),
             (Guarantee::AtLeastOnce, interval) => interval,
         };
         checked.derive("riacho.commit.interval.idle.ms", Value::Integer(idle_interval_ms));

@@ -70,7 +70,7 @@ pub static RUNTIME_KEYS: &[KeySpec] = &[
     ),
     key(
         "riacho.commit.interval.idle.ms",
-        Derived("a quarter of commit.interval.ms with exactly_once_v2, all of it with at_least_once"),
+        Derived("half of commit.interval.ms with exactly_once_v2, all of it with at_least_once"),
         millis(1),
         "Time between commits of a thread that has caught up and has little to commit. commit.interval.ms to have none.",
     ),

@@ -87,6 +87,8 @@ pub struct ClientSettings {
     pub request_timeout: Duration,
     /// About how many bytes the group member may hold that it fetched ahead.
     pub fetch_bytes_max: u64,
+    /// How long a broker may hold back what the group member asked for until there is much of it.
+    pub fetch_wait_max: Duration,
     /// About how many bytes the producer may hold that are not acknowledged.
     pub send_bytes_max: u64,
     /// Whether [`GroupEvent::EndOfPartition`](crate::ports::GroupEvent::EndOfPartition) is reported.
@@ -115,6 +117,7 @@ impl ClientSettings {
             transaction_timeout: Duration::from_secs(10),
             request_timeout: Duration::from_secs(30),
             fetch_bytes_max: 16 * KIB * KIB,
+            fetch_wait_max: Duration::from_millis(20),
             send_bytes_max: 16 * KIB * KIB,
             report_end_of_partition: true,
             statistics: None,
@@ -256,6 +259,8 @@ impl ClientSettings {
         }
         match role {
             Role::Member => proposed.extend([
+                ("fetch.min.bytes", FETCH_BYTES_MUCH.to_string()),
+                ("fetch.wait.max.ms", millis(self.fetch_wait_max)),
                 ("session.timeout.ms", millis(self.session_timeout)),
                 ("heartbeat.interval.ms", millis(self.heartbeat_interval)),
                 ("max.poll.interval.ms", millis(self.max_poll_interval)),
@@ -285,6 +290,9 @@ impl ClientSettings {
     }
 }
 
+/// A broker answers at once where there is so much. With the library's default, a byte, every small batch that somebody
+/// writes is fetched by itself: measured with a writer of 5,000 records/s, ten times the requests.
+const FETCH_BYTES_MUCH: u64 = 64 * KIB;
 const RESTORE_BYTES_MAX: u64 = 16 * KIB * KIB;
 /// Measured: 1 costs no throughput, and 5, the library's default, adds its 5 ms to every commit.
 const LINGER_MS: &str = "1";

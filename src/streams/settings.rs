@@ -28,6 +28,7 @@ pub fn client_settings(config: &Config) -> ClientSettings {
         max_poll_interval: config.poll_interval_max(),
         transaction_timeout: config.transaction_timeout(),
         fetch_bytes_max: memory.fetch / threads,
+        fetch_wait_max: fetch_wait_max(config),
         send_bytes_max: memory.send / threads,
         report_end_of_partition: false,
         overrides: Overrides {
@@ -39,6 +40,13 @@ pub fn client_settings(config: &Config) -> ClientSettings {
         },
         ..ClientSettings::new(config.bootstrap_servers(), config.application_id())
     }
+}
+
+/// Little beside what a result waits for its commit; and not so little that a thread with nothing to do asks all the time.
+fn fetch_wait_max(config: &Config) -> Duration {
+    const SHORTEST: Duration = Duration::from_millis(5);
+    const LONGEST: Duration = Duration::from_millis(20);
+    (config.commit_interval() / 5).clamp(SHORTEST, LONGEST)
 }
 
 /// Settings of one thread. Its transactional id and, unless somebody chose one, its group instance id come from the

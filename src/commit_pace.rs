@@ -4,8 +4,10 @@ use std::time::Duration;
 
 /// More than this is worth waiting for more: a commit costs the same for one record as for a thousand.
 const FEW_RECORDS: usize = 1_000;
-/// At most a third of the time of a thread with little to do goes into its early commits.
-const PERIOD_PER_COMMIT: u32 = 3;
+/// At most half of the time of a thread with little to do goes into its early commits.
+const PERIOD_PER_COMMIT: u32 = 2;
+/// The weight of the last commit in how long they usually take: one that was slow is no reason to put off the next.
+const NEWS: u32 = 8;
 
 /// Decides when the next commit is due: an interval after the last one began, or sooner where that is cheap.
 ///
@@ -17,7 +19,7 @@ pub(crate) struct CommitPace {
     interval: Duration,
     interval_idle: Duration,
     last_began: Duration,
-    last_took: Duration,
+    usually_takes: Duration,
     records: usize,
     caught_up: bool,
 }
@@ -30,7 +32,7 @@ impl CommitPace {
             interval,
             interval_idle,
             last_began: now,
-            last_took: Duration::ZERO,
+            usually_takes: Duration::ZERO,
             records: 0,
             caught_up: true,
         }
@@ -47,18 +49,23 @@ impl CommitPace {
         self.caught_up
     }
 
-    /// A commit, or what stands for one, began at `began`. The next is due from its beginning: else every commit would
-    /// put the next one off by what it took.
+    /// A commit began at `began`. The next is due from its beginning: else every commit would put the next one off by
+    /// what it took.
     pub(crate) fn committed(&mut self, began: Duration, took: Duration) {
-        self.last_began = began;
-        self.last_took = took;
+        self.usually_takes = (self.usually_takes * (NEWS - 1) + took) / NEWS;
+        self.had_nothing_to_commit(began);
+    }
+
+    /// There was nothing to commit at `now`, or is nothing any more: the interval begins again.
+    pub(crate) fn had_nothing_to_commit(&mut self, now: Duration) {
+        self.last_began = now;
         self.records = 0;
     }
 
     /// When the next commit is due, if there is anything to commit.
     pub(crate) fn due(&self) -> Duration {
         let is_cheap = self.caught_up && self.records <= FEW_RECORDS;
-        let early = self.interval_idle.max(self.last_took * PERIOD_PER_COMMIT);
+        let early = self.interval_idle.max(self.usually_takes * PERIOD_PER_COMMIT);
         self.last_began + if is_cheap { early.min(self.interval) } else { self.interval }
     }
 }
@@ -100,10 +107,24 @@ mod tests {
     #[test]
     fn slow_commits_are_not_made_more_often_than_they_can_bear() {
         let mut pace = pace();
-        pace.committed(ms(2_000), ms(30));
-        assert_eq!(pace.due(), ms(2_090));
-        pace.committed(ms(2_100), ms(80));
+        for _ in 0..100 {
+            pace.committed(ms(2_000), ms(32));
+        }
+        assert_eq!(pace.due().as_millis(), 2_063, "almost twice 32 ms after the last began");
+        for _ in 0..100 {
+            pace.committed(ms(2_100), ms(80));
+        }
         assert_eq!(pace.due(), ms(2_200));
+    }
+
+    #[test]
+    fn one_slow_commit_does_not_put_off_the_next() {
+        let mut pace = pace();
+        for _ in 0..100 {
+            pace.committed(ms(2_000), ms(4));
+        }
+        pace.committed(ms(2_100), ms(70));
+        assert_eq!(pace.due(), ms(2_125));
     }
 
     #[test]

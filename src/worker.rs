@@ -273,7 +273,7 @@ impl<C: StreamClient> StreamThread<C> {
     fn commit(&mut self) -> Result<(), TaskFailure> {
         let before = self.around.clock.monotonic();
         if !self.tasks.iter().any(Task::has_progressed) {
-            self.pace.committed(before, Duration::ZERO);
+            self.pace.had_nothing_to_commit(before);
             return Ok(());
         }
         let now = self.now();
@@ -320,7 +320,7 @@ impl<C: StreamClient> StreamThread<C> {
         if !positions.is_empty() {
             self.client.seek(&positions)?;
         }
-        self.pace.committed(self.around.clock.monotonic(), Duration::ZERO);
+        self.pace.had_nothing_to_commit(self.around.clock.monotonic());
         self.report(CommitOutcome::Aborted, Duration::ZERO);
         Ok(())
     }

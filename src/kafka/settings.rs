@@ -268,6 +268,7 @@ impl ClientSettings {
             Role::Producer => {
                 proposed.extend([
                     ("linger.ms", text(LINGER_MS)),
+                    ("retry.backoff.ms", text(RETRY_BACKOFF_MS)),
                     // Below the life of a transaction, so that a missing topic is called missing and not slow.
                     ("topic.metadata.propagation.max.ms", text("5000")),
                     ("queue.buffering.max.kbytes", (self.send_bytes_max / KIB).max(1).to_string()),
@@ -296,6 +297,10 @@ const FETCH_BYTES_MUCH: u64 = 64 * KIB;
 const RESTORE_BYTES_MAX: u64 = 16 * KIB * KIB;
 /// Measured: 1 costs no throughput, and 5, the library's default, adds its 5 ms to every commit.
 const LINGER_MS: &str = "1";
+/// The first wait before a request is repeated; it doubles from there. A coordinator that is still writing the markers of
+/// the last transaction refuses the offsets of the next, and is through within milliseconds: with the library's default,
+/// 100, one commit in fifty took ten times as long.
+const RETRY_BACKOFF_MS: &str = "10";
 /// What ends a stall of librdkafka: where the group's coordinator dies and leaves the cluster's metadata,
 /// `rd_kafka_send_offsets_to_transaction` waits, whatever its timeout, for the next connection that comes or goes
 /// (<https://github.com/confluentinc/librdkafka/issues/5511>, 5456). During the stall all of them are silent.

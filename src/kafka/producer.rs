@@ -30,7 +30,7 @@ const COMMIT: &str = "commit the transaction";
 const ABORT: &str = "abort the transaction";
 
 /// How long to wait for a delivery report before looking again.
-const DRAIN_STEP: Duration = Duration::from_micros(100);
+const DRAIN_STEP: Duration = Duration::from_micros(300);
 /// One transactional call; in between the delivery reports are served, without which none would ever finish.
 const CALL_SLICE: Duration = Duration::from_millis(500);
 /// What the coordinator may need beyond the transaction timeout to give up a transaction.

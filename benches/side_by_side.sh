@@ -64,7 +64,7 @@ starts() {
     app=start-$1-$$-$run
     ./gen/topic.sh "$BS" create "in-$app" 12 1 && ./gen/topic.sh "$BS" create "out-$app" 12 1
     line=$("$1/run.sh" --bootstrap "$BS" --guarantee eos --app "$app" --in "in-$app" --out "out-$app" \
-      --state-dir "data/state-$app" --restore-only 2>"data/run-$app.log" | grep -m1 '"running"')
+      --state-dir "data/state-$app" --restore-only 2>"data/run-$app.log" | sed -n '/"running"/p')
     echo "${line%\}},\"kind\":\"start\",\"engine\":\"$1\",\"guarantee\":\"eos\"}" | tee -a measure/results.jsonl
     ./gen/topic.sh "$BS" delete "in-$app" "out-$app" "$app-*"
     rm -rf "data/state-$app"

@@ -476,6 +476,20 @@ mod tests {
     }
 
     #[test]
+    fn fetches_are_filled_and_refusals_soon_repeated_unless_the_user_says_otherwise() {
+        let mut settings = with(|_| {});
+        settings.fetch_wait_max = Duration::from_millis(7);
+        let member = settings.config(Role::Member).unwrap();
+        assert_eq!(
+            (member.get("fetch.min.bytes"), member.get("fetch.wait.max.ms")),
+            (Some("65536"), Some("7"))
+        );
+        assert_eq!(settings.config(Role::Producer).unwrap().get("retry.backoff.ms"), Some("10"));
+        settings.overrides.consumer.push(pair("fetch.min.bytes", "1"));
+        assert_eq!(settings.config(Role::Member).unwrap().get("fetch.min.bytes"), Some("1"));
+    }
+
+    #[test]
     fn what_riacho_owns_cannot_be_overridden() {
         for name in
             ["group.id", "acks", "auto.commit.enable", "partitioner", "isolation.level", "transactional.id"]

@@ -196,7 +196,7 @@ pub trait StreamClient: RecordSender {
     /// Commits positions to the group without a transaction and waits for the answer.
     ///
     /// # Errors
-    /// When the group has moved on.
+    /// When the group has moved on; [`ClientErrorKind::Fenced`] when the coordinator does not answer at all.
     fn commit_offsets(&mut self, positions: &[Position]) -> Result<(), ClientError>;
 
     /// Leaves the group (a member with a configured `group.instance.id` stays in it) and closes both clients.
@@ -377,7 +377,8 @@ pub trait StateProvider: Send + Sync {
     /// Opens the state of a task with these stores, or makes it.
     ///
     /// # Errors
-    /// Where [`StateError::wipe_reason`] gives one, [`wipe`](Self::wipe) helps; other errors are for a person.
+    /// Where [`StateError::wipe_reason`] gives one, [`wipe`](Self::wipe) helps; one that [is in
+    /// use](StateError::is_in_use) can be had later; other errors are for a person.
     fn open(&self, task: TaskId, stores: &[StoreSpec]) -> Result<Box<dyn TaskState>, StateError>;
 
     /// Deletes the state of a task that is not open.

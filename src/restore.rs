@@ -1,8 +1,11 @@
 //! Brings the state of new tasks up to the end of their changelogs, beside the threads that process.
 
+mod service;
+#[cfg(test)]
+mod tests;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, sync_channel};
 use std::time::Duration;
 
 use riacho_topology::store::layout::{self, COMMIT_KEY, CommitRecord};
@@ -14,54 +17,16 @@ use crate::ports::{StateProvider, TaskState};
 use crate::state::{StateError, TaskMeta, WipeReason};
 use crate::task::TaskFailure;
 
+pub(crate) use service::{Failed, Outcome, Request, RestoreService, RestoreThread, Restored};
+
 /// How many entries are written to disk at once.
 const ENTRIES_PER_BATCH: usize = 20_000;
 /// How many records are taken from the reader at once.
 const RECORDS_PER_POLL: usize = 10_000;
 /// How long the thread waits for records, and so how soon it notices a new request.
 const POLL_WAIT: Duration = Duration::from_millis(20);
-
-/// A task whose state is wanted.
-#[derive(Clone, Debug)]
-pub(crate) struct Request {
-    pub(crate) task: TaskId,
-    /// Tells this request from an earlier one for the same task, whose outcome may still be on its way.
-    pub(crate) attempt: u64,
-    pub(crate) stores: Vec<StoreSpec>,
-    /// The changelog topic of each store.
-    pub(crate) changelogs: Vec<String>,
-}
-
-/// A task's state, up to date.
-pub(crate) struct Restored {
-    pub(crate) task: TaskId,
-    pub(crate) attempt: u64,
-    pub(crate) state: Box<dyn TaskState>,
-    pub(crate) records: u64,
-    pub(crate) took: Duration,
-    /// Why local state was thrown away, if it was.
-    pub(crate) wiped: Option<WipeReason>,
-}
-
-/// A task whose state could not be had.
-pub(crate) struct Failed {
-    pub(crate) task: TaskId,
-    pub(crate) attempt: u64,
-    pub(crate) failure: TaskFailure,
-}
-
-/// How a request ended.
-pub(crate) type Outcome = Result<Restored, Failed>;
-
-/// Where a stream thread takes its tasks' state from.
-pub(crate) trait RestoreService: Send {
-    /// Asks for the state of tasks.
-    fn request(&mut self, requests: Vec<Request>);
-    /// Takes a request back; nothing of the task is open afterwards or it comes as an outcome still.
-    fn cancel(&mut self, task: TaskId);
-    /// What is done.
-    fn outcomes(&mut self) -> Vec<Outcome>;
-}
+/// How long the last holder of a task's state may take to give it up before that is worth a warning.
+const HOLDER_PATIENCE: Duration = Duration::from_secs(5);
 
 /// One changelog partition on its way.
 struct Log {
@@ -85,39 +50,62 @@ struct Restoring {
     failure: Option<TaskFailure>,
 }
 
+/// A task whose state another thread of this process still holds: one that was frozen, or is in a long commit, while
+/// the group gave its task away.
+struct Waiting {
+    request: Request,
+    since: Duration,
+    told: bool,
+}
+
 /// Restores tasks, a poll at a time.
 pub(crate) struct Restorer<R> {
     reader: R,
     provider: Arc<dyn StateProvider>,
     clock: Arc<dyn Clock>,
     active: BTreeMap<TaskId, Restoring>,
+    waiting: Vec<Waiting>,
     key: Vec<u8>,
 }
 
 impl<R: ChangelogReader> Restorer<R> {
     pub(crate) fn new(reader: R, provider: Arc<dyn StateProvider>, clock: Arc<dyn Clock>) -> Self {
-        Restorer { reader, provider, clock, active: BTreeMap::new(), key: Vec::new() }
+        Restorer { reader, provider, clock, active: BTreeMap::new(), waiting: Vec::new(), key: Vec::new() }
     }
 
     /// Opens the state of tasks and starts to read what it lacks. Those that lack nothing are done.
     pub(crate) fn begin(&mut self, requests: Vec<Request>) -> Vec<Outcome> {
         let since = self.clock.monotonic();
-        requests
-            .into_iter()
-            .filter_map(|request| {
-                let (task, attempt) = (request.task, request.attempt);
-                match self.begin_one(request, since) {
-                    Ok(None) => None,
-                    Ok(Some(restored)) => Some(Ok(restored)),
-                    Err(failure) => Some(Err(Failed { task, attempt, failure })),
-                }
-            })
-            .collect()
+        let waiting = requests.into_iter().map(|request| Waiting { request, since, told: false });
+        waiting.filter_map(|waiting| self.begin_or_wait(waiting)).collect()
     }
 
-    fn begin_one(&mut self, request: Request, since: Duration) -> Result<Option<Restored>, TaskFailure> {
-        let Request { task, attempt, stores, changelogs } = request;
-        let (mut state, mut wiped) = self.open(task, &stores)?;
+    /// Tries once more to open what others held.
+    fn begin_waiting(&mut self) -> Vec<Outcome> {
+        let waiting = std::mem::take(&mut self.waiting);
+        waiting.into_iter().filter_map(|waiting| self.begin_or_wait(waiting)).collect()
+    }
+
+    fn begin_or_wait(&mut self, mut waiting: Waiting) -> Option<Outcome> {
+        let Request { task, attempt, .. } = waiting.request;
+        match self.begin_one(&waiting.request, waiting.since) {
+            Ok(restored) => restored.map(Ok),
+            Err(TaskFailure::State(error)) if error.is_in_use() => {
+                let waits = self.clock.monotonic().saturating_sub(waiting.since);
+                if waits >= HOLDER_PATIENCE && !waiting.told {
+                    tracing::warn!(%task, "waiting for the state, which the thread that had the task has not given up yet");
+                    waiting.told = true;
+                }
+                self.waiting.push(waiting);
+                None
+            }
+            Err(failure) => Some(Err(Failed { task, attempt, failure })),
+        }
+    }
+
+    fn begin_one(&mut self, request: &Request, since: Duration) -> Result<Option<Restored>, TaskFailure> {
+        let &Request { task, attempt, ref stores, ref changelogs } = request;
+        let (mut state, mut wiped) = self.open(task, stores)?;
         let partitions: Vec<_> =
             changelogs.iter().map(|topic| TopicPartition::new(topic.clone(), task.partition)).collect();
         let bounds = self.bounds(&partitions)?;
@@ -127,11 +115,11 @@ impl<R: ChangelogReader> Restorer<R> {
                 "local state is outside its changelog: wiping it and restoring from the changelog's start");
             drop(state);
             self.provider.wipe(task, WipeReason::OffsetOutOfRange)?;
-            state = self.provider.open(task, &stores)?;
+            state = self.provider.open(task, stores)?;
             wiped = Some(WipeReason::OffsetOutOfRange);
             meta = TaskMeta::default();
         }
-        let logs = partitions.into_iter().zip(&stores).zip(&bounds).enumerate();
+        let logs = partitions.into_iter().zip(stores).zip(&bounds).enumerate();
         let logs: Vec<_> = logs
             .map(|(store, ((partition, spec), &(low, high)))| {
                 let next = stored_offset(&meta, store).unwrap_or(low);
@@ -194,6 +182,7 @@ impl<R: ChangelogReader> Restorer<R> {
 
     /// Takes a task back.
     pub(crate) fn cancel(&mut self, task: TaskId) {
+        self.waiting.retain(|waiting| waiting.request.task != task);
         if let Some(restoring) = self.active.remove(&task) {
             self.forget(&restoring);
         }
@@ -207,9 +196,9 @@ impl<R: ChangelogReader> Restorer<R> {
         }
     }
 
-    /// Whether there is anything to read.
+    /// Whether nothing is to be read, and nothing waits.
     pub(crate) fn is_idle(&self) -> bool {
-        self.active.is_empty()
+        self.active.is_empty() && self.waiting.is_empty()
     }
 
     /// Reads once and returns the tasks that are done with it.
@@ -227,7 +216,7 @@ impl<R: ChangelogReader> Restorer<R> {
         if let Err(error) = polled {
             return self.fail_all(&error);
         }
-        let mut outcomes = Vec::new();
+        let mut outcomes = self.begin_waiting();
         for (task, attempt) in self.attempts() {
             match self.see(task) {
                 Ok(None) => {}
@@ -394,104 +383,5 @@ impl Restoring {
             self.logs.iter().enumerate().map(|(store, log)| (store_index(store), log.next)).collect();
         self.staged = 0;
         self.state.load(&self.meta)
-    }
-}
-
-enum Command {
-    Begin(Vec<Request>),
-    Cancel(TaskId),
-}
-
-/// A [`Restorer`] in a thread of its own. Ends when it is dropped.
-pub(crate) struct RestoreThread {
-    commands: Option<SyncSender<Command>>,
-    outcomes: Receiver<Outcome>,
-    thread: Option<std::thread::JoinHandle<()>>,
-}
-
-impl RestoreThread {
-    /// Starts the thread. `make` runs in it.
-    ///
-    /// # Errors
-    /// When the operating system gives no thread.
-    pub(crate) fn start<R: ChangelogReader + 'static>(
-        name: String,
-        make: impl FnOnce() -> Result<Restorer<R>, ClientError> + Send + 'static,
-    ) -> std::io::Result<Self> {
-        // Both bounds are above what one rebalance can ask for at once; beyond them the sender waits.
-        let (commands, requests) = sync_channel(1024);
-        let (results, outcomes) = sync_channel(4096);
-        let thread = std::thread::Builder::new().name(name).spawn(move || match make() {
-            Ok(restorer) => run(restorer, &requests, &results),
-            Err(error) => tracing::error!(%error, "no reader for changelogs"),
-        })?;
-        Ok(RestoreThread { commands: Some(commands), outcomes, thread: Some(thread) })
-    }
-
-    fn send(&self, command: Command) {
-        if let Some(commands) = &self.commands
-            && commands.send(command).is_err()
-        {
-            tracing::error!("the restore thread has ended");
-        }
-    }
-}
-
-fn run<R: ChangelogReader>(
-    mut restorer: Restorer<R>,
-    commands: &Receiver<Command>,
-    outcomes: &SyncSender<Outcome>,
-) {
-    loop {
-        let command = if restorer.is_idle() {
-            match commands.recv() {
-                Ok(command) => Some(command),
-                Err(_) => return,
-            }
-        } else {
-            match commands.try_recv() {
-                Ok(command) => Some(command),
-                Err(TryRecvError::Empty) => None,
-                Err(TryRecvError::Disconnected) => return,
-            }
-        };
-        let done = match command {
-            Some(Command::Begin(requests)) => restorer.begin(requests),
-            Some(Command::Cancel(task)) => {
-                restorer.cancel(task);
-                Vec::new()
-            }
-            None => restorer.step(POLL_WAIT),
-        };
-        for outcome in done {
-            if outcomes.send(outcome).is_err() {
-                return;
-            }
-        }
-    }
-}
-
-impl RestoreService for RestoreThread {
-    fn request(&mut self, requests: Vec<Request>) {
-        self.send(Command::Begin(requests));
-    }
-
-    fn cancel(&mut self, task: TaskId) {
-        self.send(Command::Cancel(task));
-    }
-
-    fn outcomes(&mut self) -> Vec<Outcome> {
-        self.outcomes.try_iter().collect()
-    }
-}
-
-impl Drop for RestoreThread {
-    fn drop(&mut self) {
-        self.commands = None;
-        if let Some(thread) = self.thread.take()
-            && thread.join().is_err()
-        {
-            tracing::error!("the restore thread panicked");
-        }
     }
 }

@@ -8,15 +8,16 @@
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer, ConsumerContext, ConsumerGroupMetadata};
+use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext, ConsumerGroupMetadata};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::types::RDKafkaRespErr;
 use rdkafka::{Offset, TopicPartitionList};
 use riacho_topology::TopicPartition;
 
+use super::committer::Committer;
 use super::complaints::Complaints;
 use super::context::{Listener, NativeContext};
 use super::errors::{advice, code_of, describe, error, fatal, is_refusal, plain, retry};
@@ -36,6 +37,9 @@ const COMMIT: &str = "commit the offsets";
 const COMMITTED_WAIT: Duration = Duration::from_secs(3);
 const SEEK_WAIT: Duration = Duration::from_secs(5);
 const LEAVE_WAIT: Duration = Duration::from_secs(5);
+/// librdkafka keeps a commit for a coordinator that is away as long as a session lasts. Whoever has no answer after that
+/// has been given up by the group too.
+const ANSWER_SLACK: Duration = Duration::from_secs(5);
 
 /// What librdkafka tells the member in the course of a poll.
 #[derive(Default)]
@@ -106,9 +110,12 @@ enum Unanswered {
 
 /// A member of the consumer group.
 pub(super) struct GroupMember {
-    consumer: BaseConsumer<MemberContext>,
+    consumer: Arc<BaseConsumer<MemberContext>>,
+    /// From the first commit without a transaction on.
+    committer: Option<Committer>,
     unanswered: Unanswered,
     offset_reset: OffsetReset,
+    session_timeout: Duration,
     request_timeout: Duration,
     leaves_on_close: bool,
     instance_id_is_generated: bool,
@@ -123,9 +130,11 @@ impl GroupMember {
             .create_with_context(context)
             .map_err(|failure| plain("create the consumer", &failure))?;
         Ok(GroupMember {
-            consumer,
+            consumer: Arc::new(consumer),
+            committer: None,
             unanswered: Unanswered::Nothing,
             offset_reset: settings.offset_reset,
+            session_timeout: settings.session_timeout,
             request_timeout: settings.request_timeout,
             leaves_on_close: settings.leave_on_close || settings.group_instance_id.is_none(),
             instance_id_is_generated: settings.leave_on_close && settings.group_instance_id.is_some(),
@@ -345,7 +354,19 @@ impl GroupMember {
         if positions.is_empty() {
             return Ok(());
         }
-        let committed = self.consumer.commit(&at(COMMIT, positions)?, CommitMode::Sync);
+        let offsets = at(COMMIT, positions)?;
+        let committer = match &mut self.committer {
+            Some(committer) => committer,
+            none => none.insert(
+                Committer::start(Arc::clone(&self.consumer))
+                    .map_err(|failure| fatal(COMMIT, format!("no thread: {failure}")))?,
+            ),
+        };
+        let wait = self.session_timeout + ANSWER_SLACK;
+        let Some(committed) = committer.commit(offsets, wait) else {
+            let text = format!("the group's coordinator has not answered for {} s", wait.as_secs());
+            return Err(error(ClientErrorKind::Fenced, COMMIT, text));
+        };
         committed.map_err(|failure| match code_of(&failure) {
             Some(Code::IllegalGeneration | Code::UnknownMemberId | Code::AssignmentLost) => {
                 error(ClientErrorKind::Abort, COMMIT, describe(&failure, None))
@@ -379,6 +400,12 @@ impl GroupMember {
 impl Drop for GroupMember {
     fn drop(&mut self) {
         self.membership().closing.store(true, Ordering::Relaxed);
+        if self.committer.take().is_some_and(|committer| committer.is_stuck()) {
+            // Closing would wait for the same answer. Nobody polls it any more, so it leaves the group by itself, or
+            // whoever joins under the same `group.instance.id` takes its place.
+            self.consumer.unsubscribe();
+            return;
+        }
         if self.unanswered != Unanswered::Nothing {
             answer(&self.consumer, self.unanswered == Unanswered::Assigned);
         }

@@ -6,6 +6,7 @@
 
 mod admin;
 mod client;
+mod committer;
 mod complaints;
 mod consumer;
 mod context;

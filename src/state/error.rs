@@ -89,6 +89,12 @@ impl StateError {
         StateError::Io { action, path: path.to_owned(), advice, source: Box::new(source) }
     }
 
+    /// Whether somebody else has it open: it can be had once they have given it up.
+    #[must_use]
+    pub fn is_in_use(&self) -> bool {
+        matches!(self, StateError::Locked { .. })
+    }
+
     /// Why the task's directory should be deleted before the task is opened again; `None` when deleting it would not
     /// help or is not ours to decide.
     #[must_use]

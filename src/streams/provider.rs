@@ -1,16 +1,12 @@
 //! The state of tasks in RocksDB, as the stream threads ask for it.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use riacho_topology::TaskId;
 use riacho_topology::store::StoreSpec;
 
 use crate::ports::{StateProvider, StateReader, TaskState};
 use crate::state::{Memory, RocksStores, StateDirectory, StateError, Stateless, WipeReason};
-
-/// How long to wait before a task's state is tried again that is still open.
-const STILL_OPEN_WAIT: Duration = Duration::from_millis(20);
 
 /// Opens the RocksDB of tasks below the state directory.
 pub(super) struct RocksProvider {
@@ -23,19 +19,7 @@ impl StateProvider for RocksProvider {
         if stores.is_empty() {
             return Ok(Box::new(Stateless));
         }
-        let path = self.directory.stores_path(task);
-        // A task that was taken away while it was restored may still be open: its last holder is about to drop it.
-        const TRIES_MAX: u32 = 250;
-        let mut tries = 0;
-        loop {
-            tries += 1;
-            match RocksStores::open(&path, stores, &self.memory) {
-                Err(StateError::Locked { .. }) if tries < TRIES_MAX => {
-                    std::thread::park_timeout(STILL_OPEN_WAIT)
-                }
-                opened => return Ok(Box::new(opened?)),
-            }
-        }
+        Ok(Box::new(RocksStores::open(&self.directory.stores_path(task), stores, &self.memory)?))
     }
 
     fn wipe(&self, task: TaskId, reason: WipeReason) -> Result<(), StateError> {

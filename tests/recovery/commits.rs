@@ -145,3 +145,30 @@ fn under_at_least_once_a_window_is_not_closed_in_the_changelog_before_its_result
     assert!(process.terminate().success(), "{}", process.log_end());
     flow.prove_that_nothing_is_lost();
 }
+
+#[test]
+fn under_at_least_once_a_commit_that_is_never_answered_holds_up_nothing_for_longer_than_a_session() {
+    let (seed, _) = dice();
+    let dir = tempfile::tempdir().expect("the folder for temporary files is writable");
+    let (cluster, proxy) = proxied(dir.path());
+    let mut flow = Flow::on(&cluster.client(), "unanswered", 4, seed)
+        .at_least_once()
+        .with("num.stream.threads", "2")
+        .with("bootstrap.servers", &proxy.address());
+    let mut process = flow.app.spawn();
+    flow.feed_until_ready(&mut process);
+    flow.feed(1000);
+    flow.await_stored(&mut process);
+
+    proxy.withhold_answers(ApiKey::OFFSET_COMMIT);
+    flow.feed(300);
+    process.await_that("a thread gives up and joins again", |process| {
+        process.log().contains("the group's coordinator has not answered for")
+    });
+    proxy.let_pass();
+    flow.feed(300);
+    flow.await_stored(&mut process);
+    assert_nothing_was_wiped(&process);
+    assert!(process.terminate().success(), "{}", process.log_end());
+    flow.prove_that_nothing_is_lost();
+}

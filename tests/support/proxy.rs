@@ -13,6 +13,7 @@ pub(crate) struct ApiKey(i16);
 
 impl ApiKey {
     pub(crate) const PRODUCE: ApiKey = ApiKey(0);
+    pub(crate) const OFFSET_COMMIT: ApiKey = ApiKey(8);
     pub(crate) const END_TXN: ApiKey = ApiKey(26);
 }
 

@@ -15,7 +15,8 @@ use super::consumer::at;
 use super::context::NativeContext;
 use super::errors::{advice, describe, error, fatal, is_refusal, plain, retry};
 use super::reader::serve;
-use super::settings::{ClientSettings, Role};
+use super::role::Role;
+use super::settings::ClientSettings;
 use super::wait::{Deadline, block_on};
 use crate::ports::{ClientError, ClientErrorKind, NewTopic, Position};
 

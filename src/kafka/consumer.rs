@@ -22,7 +22,8 @@ use super::complaints::Complaints;
 use super::context::{Listener, NativeContext};
 use super::errors::{advice, code_of, describe, error, fatal, is_refusal, plain, retry};
 use super::records::hand_over;
-use super::settings::{ClientSettings, OffsetReset, Role};
+use super::role::Role;
+use super::settings::{ClientSettings, OffsetReset};
 use super::wait::Deadline;
 use crate::ports::{ClientError, ClientErrorKind, GroupEvent, Incoming, Position};
 

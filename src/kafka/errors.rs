@@ -139,7 +139,7 @@ fn invalid_setting(result: RDKafkaConfRes, description: &str, key: &str) -> Stri
         RDKafkaConfRes::RD_KAFKA_CONF_UNKNOWN => {
             format!("librdkafka knows no setting '{key}': check its name")
         }
-        _ if super::settings::is_secret(key) => format!("the value of '{key}' is not valid"),
+        _ if super::property::is_secret(key) => format!("the value of '{key}' is not valid"),
         _ => format!("the value of '{key}' is not valid: {description}"),
     }
 }

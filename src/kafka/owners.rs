@@ -15,7 +15,8 @@ use super::consumer::listed;
 use super::context::NativeContext;
 use super::errors::plain;
 use super::reader::serve;
-use super::settings::{ClientSettings, Role};
+use super::role::Role;
+use super::settings::ClientSettings;
 use crate::ports::{ClientError, OwnerDirectory};
 
 const CLAIM: &str = "tell which partitions are here";

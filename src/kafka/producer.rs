@@ -20,7 +20,8 @@ use super::errors::{
 };
 use super::records::{size, to_native, to_native_timestamp};
 use super::reports::Reports;
-use super::settings::{ClientSettings, Role};
+use super::role::Role;
+use super::settings::ClientSettings;
 use super::wait::Deadline;
 use crate::ports::{ChangelogSlot, ClientError, ClientErrorKind, Position, RecordSender};
 

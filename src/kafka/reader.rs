@@ -16,7 +16,8 @@ use super::consumer::listed;
 use super::context::NativeContext;
 use super::errors::{advice, code_of, describe, error, fatal, is_refusal, plain, retry};
 use super::records::hand_over;
-use super::settings::{ClientSettings, Role};
+use super::role::Role;
+use super::settings::ClientSettings;
 use crate::ports::{ClientError, ClientErrorKind, OnEntry};
 
 const READ: &str = "read the partitions";

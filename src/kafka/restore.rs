@@ -5,7 +5,8 @@ use std::time::Duration;
 use riacho_topology::TopicPartition;
 
 use super::reader::PartitionReader;
-use super::settings::{ClientSettings, Role};
+use super::role::Role;
+use super::settings::ClientSettings;
 use crate::ports::{ChangelogReader, ClientError, OnEntry};
 
 /// [`ChangelogReader`] on librdkafka: a consumer that reads committed records and is assigned by hand, and a second one

@@ -7,6 +7,8 @@ use std::time::Duration;
 use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
 
 use super::errors::{fatal, plain};
+use super::property::{OWNED, canonical};
+use super::role::Role;
 use super::statistics::StatisticsWatch;
 use crate::ports::ClientError;
 
@@ -100,6 +102,9 @@ pub struct ClientSettings {
 }
 
 impl ClientSettings {
+    /// The longest that a broker should hold back what the group member asked for: little beside a commit interval.
+    pub const FETCH_WAIT_MAX: Duration = Duration::from_millis(20);
+
     /// Settings with riacho's defaults: at least once, a dynamic member, reset to the earliest record.
     pub fn new(bootstrap_servers: impl Into<String>, application_id: impl Into<String>) -> Self {
         let application_id = application_id.into();
@@ -117,7 +122,7 @@ impl ClientSettings {
             transaction_timeout: Duration::from_secs(10),
             request_timeout: Duration::from_secs(30),
             fetch_bytes_max: 16 * KIB * KIB,
-            fetch_wait_max: Duration::from_millis(20),
+            fetch_wait_max: Self::FETCH_WAIT_MAX,
             send_bytes_max: 16 * KIB * KIB,
             report_end_of_partition: true,
             statistics: None,
@@ -334,54 +339,6 @@ impl OffsetReset {
     }
 }
 
-/// What a client is for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Role {
-    /// The group member of a stream thread.
-    Member,
-    /// The producer of a stream thread.
-    Producer,
-    /// Reads changelogs.
-    Restore,
-    /// Asks for the first and last offsets, open transactions included.
-    Watermarks,
-    /// Creates and describes topics.
-    Admin,
-    /// A tool's producer.
-    Writer,
-    /// A tool's consumer; whether it waits for transactions.
-    Reader(bool),
-}
-
-impl Role {
-    fn suffix(self) -> &'static str {
-        match self {
-            Role::Member => "-consumer",
-            Role::Producer => "-producer",
-            Role::Restore => "-restore-consumer",
-            Role::Watermarks => "-watermarks",
-            Role::Admin => "-admin",
-            Role::Writer => "-writer",
-            Role::Reader(_) => "-reader",
-        }
-    }
-
-    fn fetches(self) -> bool {
-        matches!(self, Role::Member | Role::Restore | Role::Reader(_))
-    }
-
-    fn consumes(self) -> bool {
-        self.fetches() || self == Role::Watermarks
-    }
-
-    fn isolation(self) -> &'static str {
-        match self {
-            Role::Watermarks | Role::Reader(false) => "read_uncommitted",
-            _ => "read_committed",
-        }
-    }
-}
-
 impl Overrides {
     fn of(&self, role: Role) -> &[(String, String)] {
         match role {
@@ -391,57 +348,6 @@ impl Overrides {
             Role::Admin => &self.admin,
         }
     }
-}
-
-const FROM_SETTINGS: &str = "it has a setting of its own";
-const PROMISE: &str = "the processing guarantee rests on it";
-
-/// Properties that riacho sets itself, and why they are not the user's.
-const OWNED: &[(&str, &str)] = &[
-    ("bootstrap.servers", FROM_SETTINGS),
-    ("client.id", FROM_SETTINGS),
-    ("group.id", "the group is called like the application id"),
-    ("group.instance.id", FROM_SETTINGS),
-    ("group.protocol", PROMISE),
-    ("partition.assignment.strategy", PROMISE),
-    ("auto.offset.reset", FROM_SETTINGS),
-    ("transactional.id", PROMISE),
-    ("enable.idempotence", PROMISE),
-    ("enable.gapless.guarantee", PROMISE),
-    ("request.required.acks", PROMISE),
-    ("partitioner", "keys must land where Java's clients put them"),
-    ("isolation.level", PROMISE),
-    ("enable.auto.commit", PROMISE),
-    ("enable.auto.offset.store", PROMISE),
-    ("enable.partition.eof", FROM_SETTINGS),
-    ("statistics.interval.ms", FROM_SETTINGS),
-    ("allow.auto.create.topics", "topics are created on purpose or not at all"),
-    ("delivery.report.only.error", PROMISE),
-    ("plugin.library.paths", "it would load code"),
-];
-
-/// Two names of one property would race: only this one of them is used.
-fn canonical(name: &str) -> &str {
-    match name {
-        "metadata.broker.list" => "bootstrap.servers",
-        "max.in.flight" => "max.in.flight.requests.per.connection",
-        "sasl.mechanism" => "sasl.mechanisms",
-        "max.partition.fetch.bytes" => "fetch.message.max.bytes",
-        "linger.ms" => "queue.buffering.max.ms",
-        "retries" => "message.send.max.retries",
-        "compression.type" => "compression.codec",
-        "acks" => "request.required.acks",
-        "delivery.timeout.ms" => "message.timeout.ms",
-        "auto.commit.enable" => "enable.auto.commit",
-        other => other,
-    }
-}
-
-/// Whether the value of a property is never to be shown.
-pub(super) fn is_secret(name: &str) -> bool {
-    ["password", "secret", "passphrase", "key.pem", "jaas.config", "oauthbearer.config"]
-        .iter()
-        .any(|ending| name.ends_with(ending))
 }
 
 #[cfg(test)]

@@ -14,7 +14,8 @@ use super::context::{Listener, NativeContext};
 use super::errors::{advice, code_of, describe, error, fatal, plain, retry};
 use super::reader::PartitionReader;
 use super::records::{size, to_native, to_native_timestamp};
-use super::settings::{ClientSettings, Role};
+use super::role::Role;
+use super::settings::ClientSettings;
 use super::wait::Deadline;
 use crate::ports::{ClientError, ClientErrorKind, OnEntry};
 

@@ -45,8 +45,7 @@ pub fn client_settings(config: &Config) -> ClientSettings {
 /// Little beside what a result waits for its commit; and not so little that a thread with nothing to do asks all the time.
 fn fetch_wait_max(config: &Config) -> Duration {
     const SHORTEST: Duration = Duration::from_millis(5);
-    const LONGEST: Duration = Duration::from_millis(20);
-    (config.commit_interval() / 5).clamp(SHORTEST, LONGEST)
+    (config.commit_interval() / 5).clamp(SHORTEST, ClientSettings::FETCH_WAIT_MAX)
 }
 
 /// Settings of one thread. Its transactional id and, unless somebody chose one, its group instance id come from the
@@ -109,5 +108,23 @@ pub(super) fn worker_settings(config: &Config) -> WorkerSettings {
             late_topic: config.late_topic().map(str::to_owned),
             timestamp_ahead_max_ms: millis(config.timestamp_ahead_max()),
         },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_broker_holds_a_fetch_back_for_a_fifth_of_the_commit_interval_within_bounds() {
+        for (commit_ms, fetch_ms) in [("10", 5), ("50", 10), ("100", 20), ("5000", 20)] {
+            let config = Config::of([
+                ("application.id", "shop"),
+                ("bootstrap.servers", "localhost:9092"),
+                ("commit.interval.ms", commit_ms),
+            ]);
+            let wait = client_settings(&config.unwrap()).fetch_wait_max;
+            assert_eq!(wait, Duration::from_millis(fetch_ms), "at {commit_ms} ms");
+        }
     }
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::support::{LastWill, await_some, await_until, free_port, get, unique};
+use crate::support::{LastWill, Turn, await_some, await_until, free_port, get, unique};
 
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 const BROKERS: [&str; 3] = ["KAFKA_PORT_1", "KAFKA_PORT_2", "KAFKA_PORT_3"];
@@ -16,8 +16,9 @@ const SERVICES: [&str; 3] = ["generator", "processor", "prometheus"];
 const KAFKA_IMAGE: &str = "apache/kafka:4.1.1";
 const PROMETHEUS_IMAGE: &str = "prom/prometheus:v3.5.0";
 const RUNTIME_IMAGE: &str = "debian:bookworm-slim";
-/// For Prometheus to see something: it looks every ten seconds, and a killed broker is missed after nine.
-const SEEN_LIMIT: Duration = Duration::from_secs(90);
+/// For Prometheus to see something: it looks every ten seconds, a killed broker is missed after nine, and where seven
+/// JVMs share two slow cores an election takes its time.
+const SEEN_LIMIT: Duration = Duration::from_secs(240);
 
 /// A running stack; dropping it removes its containers, volumes and images.
 pub(super) struct Stack {
@@ -27,6 +28,8 @@ pub(super) struct Stack {
     prometheus: u16,
     brokers: Vec<u16>,
     _will: LastWill,
+    /// Given back last, when the containers are gone.
+    _turn: Turn,
 }
 
 impl Stack {
@@ -47,6 +50,7 @@ impl Stack {
 
     /// Builds the images, the program in them being the one under test, and returns when every service is healthy.
     pub(super) fn start(settings: &[(&'static str, &str)]) -> Stack {
+        let turn = Turn::take();
         let project = unique("riacho-test-stack");
         let mut variables: Vec<_> = settings.iter().map(|&(name, value)| (name, value.to_owned())).collect();
         let brokers: Vec<u16> = BROKERS.iter().map(|_| free_port()).collect();
@@ -58,7 +62,7 @@ impl Stack {
         let file = format!("{ROOT}/docker-compose.yml");
         let script = r#"docker compose -p "$1" -f "$2" down -v -t 1; docker rmi -f "riacho:$1""#;
         let will = LastWill::new(script, &[&project, &file]);
-        let stack = Stack { project, variables, prometheus, brokers, _will: will };
+        let stack = Stack { project, variables, prometheus, brokers, _will: will, _turn: turn };
         stack.build();
         stack.up();
         stack

@@ -6,6 +6,7 @@ use super::client::Client;
 use super::node::{Node, NodeId, Role};
 use super::ports::free_port;
 use super::settings::settings;
+use super::turn::Turn;
 
 type Settings = Vec<(&'static str, String)>;
 
@@ -69,6 +70,8 @@ impl Door {
 pub(crate) struct Cluster {
     bootstrap: String,
     nodes: Vec<Node>,
+    /// Given back last, when the nodes are gone.
+    _turn: Option<Turn>,
 }
 
 impl Cluster {
@@ -104,6 +107,7 @@ impl Cluster {
             internal: u16,
             quorum: u16,
         }
+        let turn = (shape == Shape::ThreePlusThree).then(Turn::take);
         let place = |(id, role)| {
             let (client, internal, quorum) = (free_port(), free_port(), free_port());
             Place { id, role, client, internal, quorum }
@@ -145,7 +149,7 @@ impl Cluster {
         nodes.iter_mut().for_each(Node::await_serving);
         let brokers: Vec<String> =
             nodes.iter().filter(|node| node.role != Role::Controller).map(Node::address).collect();
-        Cluster { bootstrap: brokers.join(","), nodes }
+        Cluster { bootstrap: brokers.join(","), nodes, _turn: turn }
     }
 
     pub(crate) fn bootstrap(&self) -> &str {

@@ -19,6 +19,7 @@ mod record;
 mod settings;
 mod topics;
 mod transaction;
+mod turn;
 mod wait;
 mod webdriver;
 
@@ -35,4 +36,5 @@ pub(crate) use proxy::{ApiKey, Proxy};
 pub(crate) use record::{Received, TestRecord};
 pub(crate) use settings::OFFSETS_PARTITIONS;
 pub(crate) use topics::Topics;
+pub(crate) use turn::Turn;
 pub(crate) use wait::{await_some, await_until};

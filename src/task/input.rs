@@ -53,6 +53,8 @@ pub(crate) struct Input {
     pub(crate) next_offset: i64,
     /// What is committed of `next_offset`.
     pub(crate) committed: i64,
+    /// It went back for the sake of a record that came again, and has taken none since.
+    went_back: bool,
     pub(crate) waiting: VecDeque<Waiting>,
     pub(crate) paused: bool,
     /// Since when it has had nothing to offer while others waited.
@@ -66,10 +68,29 @@ impl Input {
             source,
             next_offset: start,
             committed: start,
+            went_back: false,
             waiting: VecDeque::new(),
             paused: false,
             empty_since: None,
         }
+    }
+
+    /// Whether a record at `offset` may be taken. One that came before comes again where the client loses its place,
+    /// which librdkafka does once in a great while: then the input is to go back to what is committed, and read on from
+    /// there. If what comes even then lies before it, the partition begins anew, for example because the topic does.
+    #[inline]
+    pub(crate) fn admits(&mut self, offset: i64) -> bool {
+        let next = self.waiting.back().map_or(self.next_offset, |last| last.offset + 1);
+        if offset >= next {
+            self.went_back = false;
+            return true;
+        }
+        self.went_back = !self.went_back;
+        if !self.went_back {
+            tracing::warn!(partition = %self.partition, at = next, offset, "the partition begins anew at a lower offset");
+            self.next_offset = offset;
+        }
+        !self.went_back
     }
 
     /// Goes back to what is committed.
@@ -126,6 +147,28 @@ mod tests {
     fn the_lowest_event_time_goes_first_and_ties_go_by_input() {
         let mut inputs = [input(&[5]), input(&[3]), input(&[3])];
         assert_eq!(choose(&mut inputs, Timestamp(0), 0), Some(1));
+    }
+
+    #[test]
+    fn a_record_that_comes_again_is_not_taken_and_a_partition_that_begins_anew_is() {
+        let mut input = input(&[]);
+        (input.next_offset, input.committed) = (10, 7);
+        assert!(input.admits(10) && input.admits(12), "offsets may be missing: they are those of markers");
+        assert!(!input.admits(9), "it came before");
+        input.rewind();
+        assert!(input.admits(7), "it is read again from where it was committed");
+        input.next_offset = 8;
+        assert!(!input.admits(7), "and it may happen again");
+        input.rewind();
+        assert!(input.admits(3), "where there is nothing at what was committed");
+        assert_eq!(input.next_offset, 3);
+    }
+
+    #[test]
+    fn a_record_that_waits_already_is_not_taken_again() {
+        let mut input = input(&[5, 6]);
+        assert!(input.admits(7));
+        assert!(!input.admits(6));
     }
 
     #[test]

@@ -13,7 +13,9 @@ pub(crate) use collector::Changelog;
 use collector::{Collector, Counted};
 use input::{Input, Waiting, choose};
 
-use crate::ports::{ChangelogSlot, Incoming, Position, RecordSender, SentTo, TaskState};
+use crate::ports::{
+    ChangelogSlot, ClientError, ClientErrorKind, Incoming, Position, RecordSender, SentTo, TaskState,
+};
 use crate::state::{StateError, StoreStatistics, TaskMeta};
 
 /// What a task did since it was last asked.
@@ -119,10 +121,16 @@ impl Task {
         sender: &mut dyn RecordSender,
         now: Timestamp,
     ) -> Result<(), TaskFailure> {
-        if self.inputs.len() == 1 {
+        let is_alone = self.inputs.len() == 1;
+        let Some(place) = self.inputs.get_mut(input) else { return Ok(()) };
+        if !place.admits(record.offset) {
+            // So that it goes back with the others.
+            self.progressed = true;
+            return Err(TaskFailure::Client(came_again(&place.partition, record.offset)));
+        }
+        if is_alone {
             return self.process(input, *record, sender, now);
         }
-        let Some(place) = self.inputs.get_mut(input) else { return Ok(()) };
         let event_time =
             self.instance.event_time(place.source, record, now, &self.frame).unwrap_or(Timestamp::MIN);
         place.waiting.push_back(Waiting::new(record, event_time));
@@ -353,6 +361,15 @@ impl Task {
         let mut work = std::mem::take(&mut self.work);
         work.counts = std::mem::take(&mut self.frame.counts);
         work
+    }
+}
+
+#[cold]
+fn came_again(partition: &TopicPartition, offset: i64) -> ClientError {
+    ClientError {
+        kind: ClientErrorKind::Abort,
+        operation: "take a record",
+        message: format!("the one at offset {offset} of {partition} came before"),
     }
 }
 

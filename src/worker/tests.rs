@@ -385,6 +385,17 @@ fn to_wait_for_records_is_not_to_process_them() {
 }
 
 #[test]
+fn a_record_that_comes_twice_aborts_the_transaction_and_is_processed_once() {
+    let world = Shared::default();
+    let mut thread = running(&world);
+    for _ in 0..2 {
+        world.lock().polls.push_back((Duration::ZERO, Some(0), Ok(None)));
+        steps(&mut thread, 1);
+    }
+    assert_eq!((world.calls("abort"), world.calls("seek")), (1, 1));
+}
+
+#[test]
 fn a_poll_that_was_full_is_followed_by_one_that_does_not_wait() {
     let world = Shared::default();
     let mut thread = running(&world);

@@ -119,6 +119,8 @@ fn under_at_least_once_a_window_is_not_closed_in_the_changelog_before_its_result
     let mut flow = Flow::on(&cluster.client(), "unwritten", 2, seed)
         .at_least_once()
         .telling_closed_windows_only()
+        // So that the changelogs' requests pass those that are withheld.
+        .with("producer.max.in.flight", "5")
         .with("bootstrap.servers", &proxy.address());
     let mut process = flow.app.spawn();
     flow.feed_until_ready(&mut process);

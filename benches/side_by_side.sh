@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Runs riacho and Java Kafka Streams in turns on the same data and broker, verifies both outputs, prints a table.
 #   PEERS=DIR  the folder with the rival, the generator and the verifier (default ../shared/peers)
+#   BENCH_DIR=DIR  where the broker, the state and the results go (default target/bench)
 #   RUNS=N     runs of each engine and shape (default 3)
 #   SHAPES="catchup-1k catchup-100k latency start restore kill"   what to measure (default: all)
 set -euo pipefail

@@ -305,7 +305,7 @@ const RESTORE_BYTES_MAX: u64 = 16 * KIB * KIB;
 const LINGER_MS: &str = "1";
 /// A broker serves the requests of one connection one by one anyway. And while librdkafka may send another request, it
 /// asks without a pause for records whose partition must wait for an answer first: with the library's default, 5, a
-/// broker that stood still cost a core, and gathered smaller batches.
+/// broker that stood still cost a core.
 const IN_FLIGHT_MAX: &str = "1";
 /// The first wait before a request is repeated; it doubles from there. A coordinator that is still writing the markers of
 /// the last transaction refuses the offsets of the next, and is through within milliseconds: with the library's default,

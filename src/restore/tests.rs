@@ -7,6 +7,7 @@ use crate::ports::{OnEntry, StateProvider};
 use crate::state::Stateless;
 
 const TASK: TaskId = TaskId { subtopology: 0, partition: 1 };
+const ATTEMPT: u64 = 7;
 
 /// Empty changelogs, and state that somebody may hold.
 #[derive(Clone, Default)]
@@ -17,8 +18,14 @@ impl Held {
         self.0.store(held, Ordering::Relaxed);
     }
 
-    fn restorer(&self) -> Restorer<Held> {
-        Restorer::new(self.clone(), Arc::new(self.clone()), Arc::new(crate::SystemClock::new()))
+    /// A restorer that was asked for the state while somebody holds it.
+    fn restorer_that_waits(&self) -> Restorer<Held> {
+        self.set(true);
+        let clock = Arc::new(crate::SystemClock::new());
+        let mut restorer = Restorer::new(self.clone(), Arc::new(self.clone()), clock);
+        let request = Request { task: TASK, attempt: ATTEMPT, stores: vec![], changelogs: vec![] };
+        assert!(restorer.begin(vec![request]).is_empty());
+        restorer
     }
 }
 
@@ -57,16 +64,10 @@ impl ChangelogReader for Held {
     }
 }
 
-fn request(attempt: u64) -> Vec<Request> {
-    vec![Request { task: TASK, attempt, stores: vec![], changelogs: vec![] }]
-}
-
 #[test]
 fn a_task_waits_for_its_state_as_long_as_another_thread_holds_it() {
     let held = Held::default();
-    held.set(true);
-    let mut restorer = held.restorer();
-    assert!(restorer.begin(request(7)).is_empty());
+    let mut restorer = held.restorer_that_waits();
     for _ in 0..1000 {
         assert!(restorer.step(Duration::ZERO).is_empty());
         assert!(!restorer.is_idle(), "it tries again");
@@ -75,16 +76,14 @@ fn a_task_waits_for_its_state_as_long_as_another_thread_holds_it() {
     let outcomes = restorer.step(Duration::ZERO);
     let attempts: Vec<_> =
         outcomes.iter().map(|outcome| outcome.as_ref().map(|done| done.attempt).ok()).collect();
-    assert_eq!(attempts, [Some(7)]);
+    assert_eq!(attempts, [Some(ATTEMPT)]);
     assert!(restorer.is_idle());
 }
 
 #[test]
 fn a_task_that_is_taken_back_waits_no_longer() {
     let held = Held::default();
-    held.set(true);
-    let mut restorer = held.restorer();
-    assert!(restorer.begin(request(1)).is_empty());
+    let mut restorer = held.restorer_that_waits();
     restorer.cancel(TASK);
     assert!(restorer.is_idle());
     held.set(false);

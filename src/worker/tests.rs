@@ -385,7 +385,7 @@ fn to_wait_for_records_is_not_to_process_them() {
 }
 
 #[test]
-fn a_record_that_comes_twice_aborts_the_transaction_and_is_processed_once() {
+fn a_record_that_comes_twice_aborts_the_transaction_and_its_input_is_read_again() {
     let world = Shared::default();
     let mut thread = running(&world);
     for _ in 0..2 {

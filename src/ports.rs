@@ -84,6 +84,10 @@ pub trait RecordSender {
 
 /// The Kafka client of one stream thread: a group member and a producer that belong together.
 pub trait StreamClient: RecordSender {
+    /// Finds the group's coordinator and connects to it, so that whoever subscribes next joins at once. Waits a moment
+    /// at most; what does not answer by then shows in the calls that need it.
+    fn find_coordinator(&mut self);
+
     /// Joins the group for these topics.
     ///
     /// # Errors

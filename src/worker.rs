@@ -143,6 +143,7 @@ impl<C: StreamClient> StreamThread<C> {
             // Before anything is read: an open transaction of a predecessor hides offsets and changelog entries.
             client.init_transactions()?;
         }
+        client.find_coordinator();
         around.start_line.wait(START_PATIENCE);
         client.subscribe(&layout.subscription())?;
         Ok(client)

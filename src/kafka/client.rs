@@ -55,6 +55,12 @@ impl RecordSender for KafkaStreamClient {
 }
 
 impl StreamClient for KafkaStreamClient {
+    fn find_coordinator(&mut self) {
+        if let Some(open) = &self.open {
+            open.member.find_coordinator();
+        }
+    }
+
     fn subscribe(&mut self, topics: &[String]) -> Result<(), ClientError> {
         self.member()?.subscribe(topics)
     }

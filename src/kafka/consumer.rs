@@ -24,6 +24,7 @@ use super::errors::{advice, code_of, describe, error, fatal, is_refusal, plain, 
 use super::records::hand_over;
 use super::role::Role;
 use super::settings::{ClientSettings, OffsetReset};
+use super::settle::{insist, settle};
 use super::wait::Deadline;
 use crate::ports::{ClientError, ClientErrorKind, GroupEvent, Incoming, Position};
 
@@ -37,6 +38,7 @@ const COMMIT: &str = "commit the offsets";
 /// Short, because the poll loop stands still meanwhile; the caller may ask again.
 const COMMITTED_WAIT: Duration = Duration::from_secs(3);
 const SEEK_WAIT: Duration = Duration::from_secs(5);
+const COORDINATOR_WAIT: Duration = Duration::from_secs(1);
 const LEAVE_WAIT: Duration = Duration::from_secs(5);
 /// librdkafka keeps a commit for a coordinator that is away as long as a session lasts. Whoever has no answer after that
 /// has been given up by the group too.
@@ -115,6 +117,7 @@ pub(super) struct GroupMember {
     /// From the first commit without a transaction on.
     committer: Option<Committer>,
     unanswered: Unanswered,
+    application_id: String,
     offset_reset: OffsetReset,
     session_timeout: Duration,
     request_timeout: Duration,
@@ -134,6 +137,7 @@ impl GroupMember {
             consumer: Arc::new(consumer),
             committer: None,
             unanswered: Unanswered::Nothing,
+            application_id: settings.application_id.clone(),
             offset_reset: settings.offset_reset,
             session_timeout: settings.session_timeout,
             request_timeout: settings.request_timeout,
@@ -149,6 +153,18 @@ impl GroupMember {
 
     fn membership(&self) -> &Membership {
         &self.consumer.client().context().listener
+    }
+
+    /// A member whose question for the coordinator was lost would come too late for its neighbours' rebalance. Asking
+    /// for an offset is the only call that says whether the coordinator is known.
+    pub(super) fn find_coordinator(&self) {
+        let deadline = Deadline::after(COORDINATOR_WAIT);
+        settle(self.consumer.client(), &self.application_id, deadline);
+        // None of this topic's offsets can be pending in a transaction, which the answer would wait for.
+        let any = [TopicPartition::new(&self.application_id, 0)];
+        if let Err(failure) = insist(deadline, |wait| self.consumer.committed_offsets(listed(&any), wait)) {
+            tracing::debug!(%failure, "the coordinator of the group is not found yet");
+        }
     }
 
     pub(super) fn subscribe(&mut self, topics: &[String]) -> Result<(), ClientError> {

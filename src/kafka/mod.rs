@@ -22,6 +22,7 @@ mod reports;
 mod restore;
 mod role;
 mod settings;
+mod settle;
 mod simple;
 mod statistics;
 mod wait;

@@ -22,6 +22,7 @@ use super::records::{size, to_native, to_native_timestamp};
 use super::reports::Reports;
 use super::role::Role;
 use super::settings::ClientSettings;
+use super::settle::settle;
 use super::wait::Deadline;
 use crate::ports::{ChangelogSlot, ClientError, ClientErrorKind, Position, RecordSender};
 
@@ -39,6 +40,8 @@ const COORDINATOR_SLACK: Duration = Duration::from_secs(20);
 const BACK_OFF: Duration = Duration::from_millis(20);
 /// How long a replacement may take before the caller gets its turn again.
 const REPLACE_WAIT: Duration = Duration::from_secs(5);
+/// A cluster that does not answer is left to the next call to complain of.
+const SETTLE_WAIT: Duration = Duration::from_secs(3);
 const CLOSE_WAIT: Duration = Duration::from_secs(3);
 
 /// A producer and where it stands in the transaction protocol.
@@ -122,7 +125,8 @@ impl RecordProducer {
         }
         let producer = self.active(INITIALISE)?;
         if !replaces {
-            settle(producer, &self.settings.application_id, wait);
+            // One that takes the place of another is needed where brokers are just failing.
+            settle(producer.client(), &self.settings.application_id, Deadline::after(wait.min(SETTLE_WAIT)));
         }
         let initialised =
             repeat(producer, INITIALISE, Deadline::after(wait), ClientErrorKind::Retry, |wait| {
@@ -389,21 +393,6 @@ fn serve_or_wait(producer: &BaseProducer<NativeContext<Reports>>) {
     producer.poll(Duration::ZERO);
     if producer.in_flight_count() == before {
         std::thread::park_timeout(DRAIN_STEP);
-    }
-}
-
-/// Waits until librdkafka knows the brokers and is connected to one of them.
-///
-/// At first it talks to the address that it was given, and drops that connection as soon as it learns whose it is. A
-/// question for the transaction coordinator that is under way then is lost, and asked again only after half a second.
-/// Only at the start: a producer that takes the place of another is needed where brokers are just failing.
-/// A cluster that does not answer is left to the caller's next call to complain of.
-fn settle(producer: &BaseProducer<NativeContext<Reports>>, any_topic: &str, wait: Duration) {
-    const WAIT_MAX: Duration = Duration::from_secs(3);
-    let (client, wait) = (producer.client(), wait.min(WAIT_MAX));
-    let known = client.fetch_cluster_id(wait).is_some();
-    if known && let Err(failure) = client.fetch_metadata(Some(any_topic), wait) {
-        tracing::debug!(%failure, "the connections of a new producer have not settled");
     }
 }
 

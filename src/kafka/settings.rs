@@ -253,6 +253,8 @@ impl ClientSettings {
             ("socket.keepalive.enable", text("true")),
             // A broker is back within seconds; ten more of back-off would be felt.
             ("reconnect.backoff.max.ms", text("2000")),
+            // Java's. librdkafka also waits half of it before a new client opens its second connection.
+            ("reconnect.backoff.ms", text("50")),
             ("enable.metrics.push", text("false")),
         ];
         if role.fetches() {

@@ -142,6 +142,8 @@ impl StreamClient for Shared {
         Ok(Some(2))
     }
 
+    fn find_coordinator(&mut self) {}
+
     fn init_transactions(&mut self) -> Result<(), ClientError> {
         self.call("init_transactions")
     }

@@ -58,18 +58,16 @@ bench() { ./measure/bench.py "$@"; }
 want() { case " $shapes " in *" $1 "*) return 0 ;; esac; return 1; }
 data() { [ -e "data/.generated-$1" ] || { bench gen --data "$1" && touch "data/.generated-$1"; }; }
 
-# Starts of an engine with nothing to read and nothing to restore, each as an application of its own.
-starts() {
+# The given start of an engine with nothing to read and nothing to restore, as an application of its own.
+start_of() {
   local app line
-  for run in $(seq "$2"); do
-    app=start-$1-$$-$run
-    ./gen/topic.sh "$BS" create "in-$app" 12 1 && ./gen/topic.sh "$BS" create "out-$app" 12 1
-    line=$("$1/run.sh" --bootstrap "$BS" --guarantee eos --app "$app" --in "in-$app" --out "out-$app" \
-      --state-dir "data/state-$app" --restore-only 2>"data/run-$app.log" | sed -n '/"running"/p')
-    echo "${line%\}},\"kind\":\"start\",\"engine\":\"$1\",\"guarantee\":\"eos\"}" | tee -a measure/results.jsonl
-    ./gen/topic.sh "$BS" delete "in-$app" "out-$app" "$app-*"
-    rm -rf "data/state-$app"
-  done
+  app=start-$1-$$-$2
+  ./gen/topic.sh "$BS" create "in-$app" 12 1 && ./gen/topic.sh "$BS" create "out-$app" 12 1
+  line=$("$1/run.sh" --bootstrap "$BS" --guarantee eos --app "$app" --in "in-$app" --out "out-$app" \
+    --state-dir "data/state-$app" --restore-only 2>"data/run-$app.log" | sed -n '/"running"/p')
+  echo "${line%\}},\"kind\":\"start\",\"engine\":\"$1\",\"guarantee\":\"eos\"}" | tee -a measure/results.jsonl
+  ./gen/topic.sh "$BS" delete "in-$app" "out-$app" "$app-*"
+  rm -rf "data/state-$app"
 }
 
 ./gen/topic.sh "$BS" create anomalies_transactions 12 1 2>/dev/null || echo "anomalies_transactions exists" >&2
@@ -92,11 +90,15 @@ if want latency; then
   done
 fi
 if want start; then
-  for engine in riacho kstreams; do starts "$engine" $((runs * 3)); done
+  for run in $(seq $((runs * 3))); do
+    for engine in riacho kstreams; do start_of "$engine" "$run"; done
+  done
 fi
 if want restore; then
   data 100k
-  for engine in riacho kstreams; do bench restore --engine "$engine" --guarantee eos --data 100k -n "$runs"; done
+  for _ in $(seq "$runs"); do
+    for engine in riacho kstreams; do bench restore --engine "$engine" --guarantee eos --data 100k -n 1; done
+  done
 fi
 if want kill; then
   data 1k

@@ -231,6 +231,12 @@ pub trait ChangelogReader: Send {
     /// When the client refuses it.
     fn remove(&mut self, partition: &TopicPartition) -> Result<(), ClientError>;
 
+    /// Goes on at `from` with a `partition` that is being read. Nothing that was read ahead is handed over any more.
+    ///
+    /// # Errors
+    /// When the client does not do it in time.
+    fn seek(&mut self, partition: &TopicPartition, from: i64) -> Result<(), ClientError>;
+
     /// Waits up to `wait`, then hands over at most `records_max` committed records that are there.
     ///
     /// # Errors

@@ -18,11 +18,17 @@ use super::errors::{advice, code_of, describe, error, fatal, is_refusal, plain, 
 use super::records::hand_over;
 use super::role::Role;
 use super::settings::ClientSettings;
+use super::settle::settle;
+use super::wait::Deadline;
 use crate::ports::{ClientError, ClientErrorKind, OnEntry};
 
 const READ: &str = "read the partitions";
 const ADD: &str = "start to read a partition";
+const SEEK: &str = "read a partition from another offset on";
 const BOUNDS: &str = "ask for the first and last offsets";
+
+const SETTLE_WAIT: Duration = Duration::from_secs(1);
+const SEEK_WAIT: Duration = Duration::from_secs(5);
 
 /// A partition that is being read.
 struct Reading {
@@ -47,15 +53,20 @@ pub(super) struct PartitionReader {
 
 impl PartitionReader {
     pub(super) fn new(settings: &ClientSettings, role: Role) -> Result<Self, ClientError> {
-        let create = |role, name| {
+        let create = |role, name| -> Result<BaseConsumer<_>, ClientError> {
             settings
                 .config(role)?
                 .create_with_context(NativeContext::of(name, (), None))
                 .map_err(|failure| plain("create the reader", &failure))
         };
+        let consumer = create(role, "reader")?;
+        let watermarks = create(Role::Watermarks, "watermarks")?;
+        let deadline = Deadline::after(SETTLE_WAIT);
+        settle(consumer.client(), &settings.application_id, deadline);
+        settle(watermarks.client(), &settings.application_id, deadline);
         Ok(PartitionReader {
-            consumer: create(role, "reader")?,
-            watermarks: create(Role::Watermarks, "watermarks")?,
+            consumer,
+            watermarks,
             reading: HashMap::new(),
             run: TopicPartition::new("", -1),
             moved: false,
@@ -151,6 +162,19 @@ impl PartitionReader {
         self.consumer
             .incremental_unassign(&listed(std::slice::from_ref(partition)))
             .map_err(|failure| plain("stop to read a partition", &failure))
+    }
+
+    /// librdkafka forgets its position when it has heard of the new one, which is when the call returns.
+    pub(super) fn seek(&mut self, partition: &TopicPartition, from: i64) -> Result<(), ClientError> {
+        let Some(reading) = self.reading.get_mut(partition) else {
+            return Err(fatal(SEEK, format!("{partition} is not being read")));
+        };
+        self.consumer
+            .seek(&partition.topic, partition.partition, Offset::Offset(from), SEEK_WAIT)
+            .map_err(|failure| retry(SEEK, format!("{partition}: {}", describe(&failure, None))))?;
+        *reading = Reading { from, position: None };
+        self.moved = true;
+        Ok(())
     }
 
     /// Waits up to `wait`, then hands over at most `records_max` records; tells how many it were.

@@ -36,6 +36,10 @@ impl ChangelogReader for KafkaChangelogReader {
         self.0.remove(partition)
     }
 
+    fn seek(&mut self, partition: &TopicPartition, from: i64) -> Result<(), ClientError> {
+        self.0.seek(partition, from)
+    }
+
     fn poll(
         &mut self,
         wait: Duration,

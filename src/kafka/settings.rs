@@ -272,6 +272,8 @@ impl ClientSettings {
                 ("heartbeat.interval.ms", millis(self.heartbeat_interval)),
                 ("max.poll.interval.ms", millis(self.max_poll_interval)),
             ]),
+            // A changelog's end is looked at first, and a fetch that waits there holds up what is read next.
+            Role::Restore => proposed.push(("fetch.wait.max.ms", millis(Self::FETCH_WAIT_MAX))),
             Role::Producer => {
                 proposed.extend([
                     ("linger.ms", text(LINGER_MS)),

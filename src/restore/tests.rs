@@ -55,6 +55,10 @@ impl ChangelogReader for Held {
         Ok(())
     }
 
+    fn seek(&mut self, _: &TopicPartition, _: i64) -> Result<(), ClientError> {
+        Ok(())
+    }
+
     fn poll(&mut self, _: Duration, _: usize, _: &mut OnEntry<'_>) -> Result<(), ClientError> {
         Ok(())
     }

@@ -140,6 +140,31 @@ fn a_deleted_state_directory_is_restored_from_the_changelog() {
 }
 
 #[test]
+fn windows_that_have_closed_are_left_out_of_the_restore_of_a_long_changelog() {
+    let (seed, _) = dice();
+    let mut flow = Flow::of_many_vendors(Kafka::shared().client(), "long", seed);
+    let mut process = flow.app.spawn();
+    flow.feed_until_ready(&mut process);
+    // Window by window, so that each is in the changelog before it closes.
+    for _window in 0..4 {
+        flow.feed(15_000);
+        flow.await_processed();
+    }
+    process.kill();
+    delete_state(&flow.app);
+
+    flow.feed(500);
+    let mut process = flow.app.spawn();
+    flow.feed_until_ready(&mut process);
+    assert!(process.log().contains("closed windows are left out"), "{}", process.log());
+    let restored = restored(&process);
+    assert!(restored > 50_000, "{restored} records restored");
+    flow.await_processed();
+    assert!(process.terminate().success());
+    flow.prove();
+}
+
+#[test]
 fn until_caught_up_ends_also_behind_a_transaction_marker() {
     let (seed, _) = dice();
     let mut flow = Flow::on(Kafka::shared().client(), "caught-up", 2, seed);

@@ -31,16 +31,30 @@ pub(super) struct Flow {
 }
 
 impl Flow {
+    /// Few vendors, and a window every 1500 records: many close in the course of a test.
     pub(super) fn on(client: &Client, name: &str, partitions: i32, seed: u64) -> Flow {
+        Flow::of(client, name, partitions, (seed, 60, 25))
+    }
+
+    /// So many vendors that each has a total of its own in every window of 15,000 records.
+    pub(super) fn of_many_vendors(client: &Client, name: &str, seed: u64) -> Flow {
+        Flow::of(client, name, 1, (seed, 1_000_000, 250))
+    }
+
+    fn of(
+        client: &Client,
+        name: &str,
+        partitions: i32,
+        (seed, vendors, per_second): (u64, u32, u32),
+    ) -> Flow {
         let topics = Topics::create(client, name, partitions);
         let app = topics.application(client, name);
-        let few = |number| NonZeroU32::new(number).expect("it is not zero");
+        let some = |number| NonZeroU32::new(number).expect("it is not zero");
         let options = GeneratorOptions {
             seed,
-            vendors: few(60),
+            vendors: some(vendors),
             share_late: 0.01,
-            // A window every 1500 records: many close in the course of a test.
-            clock: EventClock::Simulated { start: BEGIN, per_second: few(25) },
+            clock: EventClock::Simulated { start: BEGIN, per_second: some(per_second) },
             ..GeneratorOptions::default()
         };
         let generator = Generator::new(options).expect("the options are sound");

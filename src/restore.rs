@@ -23,6 +23,8 @@ pub(crate) use service::{Failed, Outcome, Request, RestoreService, RestoreThread
 const RECORDS_PER_POLL: usize = 10_000;
 /// How long the thread waits for records, and so how soon it notices a new request.
 const POLL_WAIT: Duration = Duration::from_millis(20);
+/// How often a state that another thread holds is tried: to open a database is not free.
+const TRY_EVERY: Duration = Duration::from_millis(50);
 /// How long the last holder of a task's state may take to give it up before that is worth a warning.
 const HOLDER_PATIENCE: Duration = Duration::from_secs(5);
 
@@ -31,6 +33,7 @@ const HOLDER_PATIENCE: Duration = Duration::from_secs(5);
 struct Waiting {
     request: Request,
     since: Duration,
+    tried: Duration,
     told: bool,
 }
 
@@ -52,14 +55,17 @@ impl<R: ChangelogReader> Restorer<R> {
     /// Opens the state of tasks and starts to read what it lacks. Those that lack nothing are done.
     pub(crate) fn begin(&mut self, requests: Vec<Request>) -> Vec<Outcome> {
         let since = self.clock.monotonic();
-        let waiting = requests.into_iter().map(|request| Waiting { request, since, told: false });
+        let waiting =
+            requests.into_iter().map(|request| Waiting { request, since, tried: since, told: false });
         waiting.filter_map(|waiting| self.begin_or_wait(waiting)).collect()
     }
 
     /// Tries once more to open what others held.
     fn begin_waiting(&mut self) -> Vec<Outcome> {
-        let waiting = std::mem::take(&mut self.waiting);
-        waiting.into_iter().filter_map(|waiting| self.begin_or_wait(waiting)).collect()
+        let now = self.clock.monotonic();
+        let is_due = |waiting: &mut Waiting| now.saturating_sub(waiting.tried) >= TRY_EVERY;
+        let due: Vec<_> = self.waiting.extract_if(.., is_due).collect();
+        due.into_iter().filter_map(|waiting| self.begin_or_wait(waiting)).collect()
     }
 
     fn begin_or_wait(&mut self, mut waiting: Waiting) -> Option<Outcome> {
@@ -67,8 +73,8 @@ impl<R: ChangelogReader> Restorer<R> {
         match self.begin_one(&waiting.request, waiting.since) {
             Ok(restored) => restored.map(Ok),
             Err(TaskFailure::State(error)) if error.is_in_use() => {
-                let waits = self.clock.monotonic().saturating_sub(waiting.since);
-                if waits >= HOLDER_PATIENCE && !waiting.told {
+                waiting.tried = self.clock.monotonic();
+                if waiting.tried.saturating_sub(waiting.since) >= HOLDER_PATIENCE && !waiting.told {
                     tracing::warn!(%task, "waiting for the state, which the thread that had the task has not given up yet");
                     waiting.told = true;
                 }

@@ -1,6 +1,8 @@
 //! A task whose state is still held by the thread that had it before.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+
+use riacho_topology::Timestamp;
 
 use super::*;
 use crate::ports::{OnEntry, StateProvider};
@@ -9,20 +11,31 @@ use crate::state::Stateless;
 const TASK: TaskId = TaskId { subtopology: 0, partition: 1 };
 const ATTEMPT: u64 = 7;
 
-/// Empty changelogs, and state that somebody may hold.
+/// Empty changelogs, and state that somebody may hold; the clock is set by hand.
 #[derive(Clone, Default)]
-struct Held(Arc<AtomicBool>);
+struct Held {
+    is_held: Arc<AtomicBool>,
+    tries: Arc<AtomicUsize>,
+    millis: Arc<AtomicU64>,
+}
 
 impl Held {
     fn set(&self, held: bool) {
-        self.0.store(held, Ordering::Relaxed);
+        self.is_held.store(held, Ordering::Relaxed);
+    }
+
+    fn tries(&self) -> usize {
+        self.tries.load(Ordering::Relaxed)
+    }
+
+    fn wait(&self, wait: Duration) {
+        self.millis.fetch_add(wait.as_millis() as u64, Ordering::Relaxed);
     }
 
     /// A restorer that was asked for the state while somebody holds it.
     fn restorer_that_waits(&self) -> Restorer<Held> {
         self.set(true);
-        let clock = Arc::new(crate::SystemClock::new());
-        let mut restorer = Restorer::new(self.clone(), Arc::new(self.clone()), clock);
+        let mut restorer = Restorer::new(self.clone(), Arc::new(self.clone()), Arc::new(self.clone()));
         let request = Request { task: TASK, attempt: ATTEMPT, stores: vec![], changelogs: vec![] };
         assert!(restorer.begin(vec![request]).is_empty());
         restorer
@@ -31,7 +44,8 @@ impl Held {
 
 impl StateProvider for Held {
     fn open(&self, task: TaskId, _: &[StoreSpec]) -> Result<Box<dyn TaskState>, StateError> {
-        if self.0.load(Ordering::Relaxed) {
+        self.tries.fetch_add(1, Ordering::Relaxed);
+        if self.is_held.load(Ordering::Relaxed) {
             return Err(StateError::Locked { path: task.to_string().into() });
         }
         Ok(Box::new(Stateless))
@@ -39,6 +53,16 @@ impl StateProvider for Held {
 
     fn wipe(&self, _: TaskId, _: WipeReason) -> Result<(), StateError> {
         unreachable!("what is in use is not wiped")
+    }
+}
+
+impl Clock for Held {
+    fn now(&self) -> Timestamp {
+        Timestamp(0)
+    }
+
+    fn monotonic(&self) -> Duration {
+        Duration::from_millis(self.millis.load(Ordering::Relaxed))
     }
 }
 
@@ -72,9 +96,13 @@ impl ChangelogReader for Held {
 fn a_task_waits_for_its_state_as_long_as_another_thread_holds_it() {
     let held = Held::default();
     let mut restorer = held.restorer_that_waits();
-    for _ in 0..1000 {
-        assert!(restorer.step(Duration::ZERO).is_empty());
+    for tries in 1..1000 {
+        for _turn in 0..3 {
+            assert!(restorer.step(Duration::ZERO).is_empty());
+        }
         assert!(!restorer.is_idle(), "it tries again");
+        assert_eq!(held.tries(), tries, "but not in every turn");
+        held.wait(TRY_EVERY);
     }
     held.set(false);
     let outcomes = restorer.step(Duration::ZERO);
@@ -91,5 +119,6 @@ fn a_task_that_is_taken_back_waits_no_longer() {
     restorer.cancel(TASK);
     assert!(restorer.is_idle());
     held.set(false);
+    held.wait(TRY_EVERY);
     assert!(restorer.step(Duration::ZERO).is_empty());
 }

@@ -221,7 +221,7 @@ impl<R: ChangelogReader> Restorer<R> {
 
     fn see(&mut self, task: TaskId) -> Result<Option<Restored>, TaskFailure> {
         let Some(restoring) = self.active.get_mut(&task) else { return Ok(None) };
-        if !restoring.see(&mut self.reader)? {
+        if !restoring.see(&mut self.reader, self.clock.monotonic())? {
             return Ok(None);
         }
         match self.active.remove(&task) {

@@ -208,7 +208,8 @@ impl Streams {
         shared: Shared,
     ) -> Result<JoinHandle<()>, Error> {
         let name = format!("{}-StreamThread-{number}", config.client_id());
-        let settings = thread_client_settings(config, base, &self.directory.process_id().to_string(), number);
+        let process = self.directory.process_id().to_string();
+        let settings = thread_client_settings(config, base, &shared.layout, (&process, number));
         let observer = Observer::new(
             &self.metrics,
             self.lifecycle.thread(number),

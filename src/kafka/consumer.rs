@@ -117,7 +117,7 @@ pub(super) struct GroupMember {
     /// From the first commit without a transaction on.
     committer: Option<Committer>,
     unanswered: Unanswered,
-    application_id: String,
+    known_topic: Option<String>,
     offset_reset: OffsetReset,
     session_timeout: Duration,
     request_timeout: Duration,
@@ -137,7 +137,7 @@ impl GroupMember {
             consumer: Arc::new(consumer),
             committer: None,
             unanswered: Unanswered::Nothing,
-            application_id: settings.application_id.clone(),
+            known_topic: settings.known_topic.clone(),
             offset_reset: settings.offset_reset,
             session_timeout: settings.session_timeout,
             request_timeout: settings.request_timeout,
@@ -158,10 +158,11 @@ impl GroupMember {
     /// A member whose question for the coordinator was lost would come too late for its neighbours' rebalance. Asking
     /// for an offset is the only call that says whether the coordinator is known.
     pub(super) fn find_coordinator(&self) {
+        let Some(topic) = &self.known_topic else { return };
         let deadline = Deadline::after(COORDINATOR_WAIT);
-        settle(self.consumer.client(), &self.application_id, deadline);
-        // None of this topic's offsets can be pending in a transaction, which the answer would wait for.
-        let any = [TopicPartition::new(&self.application_id, 0)];
+        settle(self.consumer.client(), topic, deadline);
+        // The offset of a partition that is could be pending in a transaction, which the answer would wait for.
+        let any = [TopicPartition::new(topic, i32::MAX)];
         if let Err(failure) = insist(deadline, |wait| self.consumer.committed_offsets(listed(&any), wait)) {
             tracing::debug!(%failure, "the coordinator of the group is not found yet");
         }

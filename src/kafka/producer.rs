@@ -124,9 +124,9 @@ impl RecordProducer {
             self.producer = Some(self.create()?);
         }
         let producer = self.active(INITIALISE)?;
-        if !replaces {
+        if let Some(topic) = self.settings.known_topic.as_ref().filter(|_| !replaces) {
             // One that takes the place of another is needed where brokers are just failing.
-            settle(producer.client(), &self.settings.application_id, Deadline::after(wait.min(SETTLE_WAIT)));
+            settle(producer.client(), topic, Deadline::after(wait.min(SETTLE_WAIT)));
         }
         let initialised =
             repeat(producer, INITIALISE, Deadline::after(wait), ClientErrorKind::Retry, |wait| {

@@ -61,9 +61,11 @@ impl PartitionReader {
         };
         let consumer = create(role, "reader")?;
         let watermarks = create(Role::Watermarks, "watermarks")?;
-        let deadline = Deadline::after(SETTLE_WAIT);
-        settle(consumer.client(), &settings.application_id, deadline);
-        settle(watermarks.client(), &settings.application_id, deadline);
+        if let Some(topic) = &settings.known_topic {
+            let deadline = Deadline::after(SETTLE_WAIT);
+            settle(consumer.client(), topic, deadline);
+            settle(watermarks.client(), topic, deadline);
+        }
         Ok(PartitionReader {
             consumer,
             watermarks,

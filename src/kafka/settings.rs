@@ -67,6 +67,9 @@ pub struct ClientSettings {
     pub bootstrap_servers: String,
     /// The application id; the group is called after it.
     pub application_id: String,
+    /// A topic that is there. New clients ask for it, so that they are connected before they are needed; without it
+    /// they connect with their first request.
+    pub known_topic: Option<String>,
     /// What the brokers' logs and metrics call the clients; a suffix tells them apart.
     pub client_id: String,
     /// Makes the member static: a restart within the session timeout causes no rebalance.
@@ -112,6 +115,7 @@ impl ClientSettings {
             bootstrap_servers: bootstrap_servers.into(),
             client_id: application_id.clone(),
             application_id,
+            known_topic: None,
             group_instance_id: None,
             leave_on_close: false,
             transactional_id: None,

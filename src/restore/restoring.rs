@@ -19,9 +19,12 @@ use crate::task::TaskFailure;
 
 /// How many entries are written to disk at once.
 const ENTRIES_PER_BATCH: usize = 20_000;
-/// How much of a changelog's end is looked at before it is read. A commit ends a transaction, so there is one unless the
-/// last transactions were aborted; then everything is restored, and what is closed is deleted at the end.
+/// How much of a changelog's end is looked at before it is read. Each commit ends with its record, so there is one unless
+/// what was written last was never committed; then everything is restored, and what is closed is deleted at the end.
 const LOOKED_AT: i64 = 2_000;
+/// A look that makes no progress for so long is over: a predecessor's transaction is still open there, and its
+/// coordinator may take its time to abort it.
+const LOOK_PATIENCE: Duration = Duration::from_millis(500);
 /// From so many entries on it is worth a look.
 const LOOK_FROM: i64 = 20 * LOOKED_AT;
 
@@ -39,8 +42,12 @@ pub(super) struct Log {
 
 /// What is known of the changelog's end.
 enum Look {
-    /// The best commit so far.
-    Looking(CommitRecord),
+    Looking {
+        /// The best commit so far.
+        commit: CommitRecord,
+        /// How far the look is, and since when.
+        position: (i64, Duration),
+    },
     /// Windows that start earlier are closed at the end of the changelog.
     OpenFrom(Timestamp),
 }
@@ -50,7 +57,9 @@ impl Log {
     pub(super) fn new(partition: TopicPartition, kind: StoreKind, next: i64, end: i64) -> Self {
         let is_long = end.saturating_sub(next) >= LOOK_FROM;
         let look = match kind {
-            StoreKind::Window(_) if is_long => Look::Looking(CommitRecord::default()),
+            StoreKind::Window(_) if is_long => {
+                Look::Looking { commit: CommitRecord::default(), position: (i64::MIN, Duration::ZERO) }
+            }
             _ => Look::OpenFrom(Timestamp::MIN),
         };
         Log { partition, kind, from: next, next, end, done: next >= end, look }
@@ -63,10 +72,19 @@ impl Log {
         self.look = Look::OpenFrom(Timestamp::MIN);
     }
 
+    /// Where a restore goes on that is cut short here. What was left out is not noted, and whether that was right is known
+    /// at the end only: so it begins anew.
+    fn reached(&self) -> i64 {
+        match self.look {
+            Look::OpenFrom(start) if start > Timestamp::MIN => self.from,
+            _ => self.next,
+        }
+    }
+
     /// Where to read.
     fn start(&self) -> i64 {
         match self.look {
-            Look::Looking(_) => self.end - LOOKED_AT,
+            Look::Looking { .. } => self.end - LOOKED_AT,
             Look::OpenFrom(_) => self.next,
         }
     }
@@ -77,11 +95,15 @@ impl Log {
     }
 
     /// Takes note of how far the reader is.
-    fn see<R: ChangelogReader>(&mut self, reader: &mut R) -> Result<(), ClientError> {
+    fn see<R: ChangelogReader>(&mut self, reader: &mut R, now: Duration) -> Result<(), ClientError> {
         let position = reader.position(&self.partition)?;
-        match &self.look {
-            Look::Looking(_) if position < self.end => {}
-            Look::Looking(commit) => {
+        match &mut self.look {
+            Look::Looking { position: seen, .. } if position < self.end && position != seen.0 => {
+                *seen = (position, now);
+            }
+            Look::Looking { position: (_, since), .. }
+                if position < self.end && now.saturating_sub(*since) < LOOK_PATIENCE => {}
+            Look::Looking { commit, .. } => {
                 let open_from = open_from(self.kind, commit.stream_time);
                 if open_from > Timestamp::MIN {
                     let open_from = open_from.as_millis();
@@ -194,7 +216,7 @@ impl Restoring {
             .transpose()
             .map_err(|error| damaged(error.to_string()))?;
         let open_from = match &mut log.look {
-            Look::Looking(last) => {
+            Look::Looking { commit: last, .. } => {
                 keep_latest(last, commit);
                 return Ok(());
             }
@@ -219,26 +241,30 @@ impl Restoring {
         }
         self.staged += 1;
         if self.staged >= ENTRIES_PER_BATCH {
-            self.write()?;
+            self.write(Log::reached)?;
         }
         Ok(())
     }
 
-    /// Writes what is staged with the offsets it reaches, so that a crash goes on from there.
-    fn write(&mut self) -> Result<(), StateError> {
-        self.meta.changelogs =
-            self.logs.iter().enumerate().map(|(store, log)| (store_index(store), log.next)).collect();
+    /// Writes what is staged with these offsets, from which a crash goes on.
+    fn write(&mut self, offset: impl Fn(&Log) -> i64) -> Result<(), StateError> {
+        let logs = self.logs.iter().enumerate();
+        self.meta.changelogs = logs.map(|(store, log)| (store_index(store), offset(log))).collect();
         self.staged = 0;
         self.state.load(&self.meta)
     }
 
     /// Takes note of how far the reader is; tells whether the task is at the end of its changelogs.
-    pub(super) fn see<R: ChangelogReader>(&mut self, reader: &mut R) -> Result<bool, TaskFailure> {
+    pub(super) fn see<R: ChangelogReader>(
+        &mut self,
+        reader: &mut R,
+        now: Duration,
+    ) -> Result<bool, TaskFailure> {
         if let Some(failure) = self.failure.take() {
             return Err(failure);
         }
         for log in self.logs.iter_mut().filter(|log| !log.done) {
-            log.see(reader)?;
+            log.see(reader, now)?;
         }
         if !self.is_done() {
             return Ok(false);
@@ -253,7 +279,7 @@ impl Restoring {
     fn looked_too_far(&self) -> bool {
         let stream_time = self.meta.commit.stream_time;
         self.logs.iter().any(|log| match log.look {
-            Look::Looking(_) => false,
+            Look::Looking { .. } => false,
             Look::OpenFrom(start) => start > open_from(log.kind, stream_time),
         })
     }
@@ -264,7 +290,7 @@ impl Restoring {
         for log in &mut self.logs {
             log.begin_again();
         }
-        self.write()?;
+        self.write(Log::reached)?;
         Ok(self.begin(reader)?)
     }
 
@@ -273,7 +299,7 @@ impl Restoring {
         let mut loaded = self.records > 0;
         if loaded {
             // Before purging, which sees what is written and not what is staged.
-            self.write()?;
+            self.write(|log| log.next)?;
         }
         // The changelog has no tombstones of closed windows: left in place they would be closed, and told, once more.
         let mut purged = false;
@@ -284,7 +310,7 @@ impl Restoring {
             }
         }
         if purged {
-            self.write()?;
+            self.write(|log| log.next)?;
             loaded = true;
         }
         if loaded {

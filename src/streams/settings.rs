@@ -6,6 +6,7 @@ use riacho_topology::{BadRecord, BadRecordPolicy};
 
 use crate::config::{ClientRole, Config, Guarantee, OffsetReset, OnBadRecord, TaskIdle};
 use crate::kafka::{self, ClientSettings, Overrides};
+use crate::rebalance::TaskLayout;
 use crate::state::MemoryBudget;
 use crate::task::{Policies, TaskSettings};
 use crate::worker::WorkerSettings;
@@ -53,8 +54,8 @@ fn fetch_wait_max(config: &Config) -> Duration {
 pub(super) fn thread_client_settings(
     config: &Config,
     base: &ClientSettings,
-    process: &str,
-    number: usize,
+    layout: &TaskLayout,
+    (process, number): (&str, usize),
 ) -> ClientSettings {
     let own = format!("{process}-{number}");
     let chosen = config.group_instance_id().map(|id| format!("{id}-{number}"));
@@ -63,6 +64,7 @@ pub(super) fn thread_client_settings(
     let exactly_once = config.guarantee() == Guarantee::ExactlyOnce;
     ClientSettings {
         client_id: format!("{}-StreamThread-{number}", config.client_id()),
+        known_topic: layout.subscription().into_iter().next(),
         group_instance_id: chosen.or(generated),
         leave_on_close,
         transactional_id: exactly_once.then(|| format!("{}-{own}", config.application_id())),

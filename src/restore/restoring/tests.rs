@@ -365,6 +365,11 @@ fn without_a_commit_in_sight_everything_is_restored() {
 /// leaves behind.
 fn out_of_order() -> (Changelog, BTreeMap<Vec<u8>, Vec<u8>>) {
     let (mut changelog, stream_time) = long(100, 0);
+    // More than a batch, so that something is written before the end is reached.
+    for entry in 0..ENTRIES_PER_BATCH + 1_000 {
+        changelog.put(&entry.to_be_bytes(), stream_time / SIZE_MS * SIZE_MS, Some(b"open"));
+    }
+    changelog.commit(101, stream_time);
     let mut earlier = Changelog::default();
     earlier.commit(1_000, stream_time - 5 * SIZE_MS);
     earlier.end = changelog.end;

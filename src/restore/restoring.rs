@@ -24,7 +24,7 @@ const ENTRIES_PER_BATCH: usize = 20_000;
 const LOOKED_AT: i64 = 2_000;
 /// A look that makes no progress for so long is over: a predecessor's transaction is still open there, and its
 /// coordinator may take its time to abort it.
-const LOOK_PATIENCE: Duration = Duration::from_millis(500);
+const LOOK_PATIENCE: Duration = Duration::from_secs(3);
 /// From so many entries on it is worth a look.
 const LOOK_FROM: i64 = 20 * LOOKED_AT;
 

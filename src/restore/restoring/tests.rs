@@ -415,7 +415,7 @@ fn a_look_does_not_wait_for_a_transaction_that_is_open() {
     let mut changelogs = Changelogs::of_windows(changelog);
     let state = Kept::default();
     let mut restoring = changelogs.begin(&state);
-    for _turn in 0..100 {
+    for _turn in 0..300 {
         assert!(!changelogs.turn(&mut restoring), "the transaction is open");
     }
     assert!(changelogs.windows().position > LOOK_FROM, "all the rest is read");

@@ -60,6 +60,9 @@ impl Postgres {
             "listen_addresses=127.0.0.1",
             "-c",
             "shared_buffers=32MB",
+            // In its folder: what a killed server has in the machine's shared memory stays there for good.
+            "-c",
+            "dynamic_shared_memory_type=mmap",
             "-k",
         ]);
         server.arg(self.folder.path()).stdout(Stdio::null()).stderr(Stdio::null());
